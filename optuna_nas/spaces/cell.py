@@ -1,0 +1,213 @@
+"""Cells with one operation on each edge of a complete directed acyclic graph.
+
+Node 0 is the cell's input and the last node its output; every edge runs from a lower to a higher
+node, and a node is the sum of its incoming edges. NAS-Bench-201 is the space of this kind with
+four nodes and five operations; :class:`CellSpace` takes any number of nodes and any operations.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import networkx as nx
+from optuna.distributions import CategoricalDistribution
+
+from optuna_nas.spaces.architecture import Architecture, Path, PathBlock
+from optuna_nas.spaces.base import SearchSpace
+from optuna_nas.spaces.folding import WEIGHTLESS, Folding
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+
+_NAME = re.compile(r"[A-Za-z0-9_.\-]+")
+
+
+class CellSpace(SearchSpace):
+    """All cells of `num_nodes` nodes with one of `operations` on each edge.
+
+    An operation of your own is a name here and a module registered under that name with
+    :func:`optuna_nas.networks.register_operation`.
+
+    Args:
+        num_nodes: The number of nodes, input and output included; at least 2.
+        operations: The names that may stand on an edge; at least 2. `none` (no edge) and
+            `skip_connect` (identity) have their usual meaning.
+        weightless: The operations without trainable weights (besides `none` and
+            `skip_connect`), whose repeated application to the same value is the same function.
+
+    Raises:
+        ValueError: Too few nodes or operations, a repeated or malformed name.
+    """
+
+    def __init__(
+        self,
+        num_nodes: int,
+        operations: Sequence[str],
+        *,
+        weightless: Sequence[str] | None = None,
+    ) -> None:
+        if isinstance(num_nodes, bool) or not isinstance(num_nodes, int) or num_nodes < 2:
+            raise ValueError(f"`num_nodes` is {num_nodes!r}; allowed is an integer of 2 or more.")
+        self.num_nodes = num_nodes
+        self.operations = _checked_names(operations)
+        if weightless is None:
+            weightless = [name for name in self.operations if name in WEIGHTLESS]
+        if unknown := sorted(set(weightless) - set(self.operations)):
+            raise ValueError(
+                f"`weightless` names {unknown}; allowed are the operations {self.operations}."
+            )
+        self.weightless = tuple(sorted(weightless))
+        self.edges = tuple((i, j) for j in range(1, num_nodes) for i in range(j))
+        self._names = {edge: f"edge_{edge[0]}_{edge[1]}" for edge in self.edges}
+        super().__init__(
+            {name: CategoricalDistribution(self.operations) for name in self._names.values()}
+        )
+        self._routes = _routes(num_nodes)
+
+    def operation(self, architecture: Architecture, edge: tuple[int, int]) -> str:
+        """The operation on an edge `(source, target)`."""
+        name: str = architecture[self._names[edge]]
+        return name
+
+    @property
+    def path_blocks(self) -> dict[str, PathBlock]:
+        """One block: sequences of 1 to `num_nodes - 1` operations, digits in name order."""
+        return {"cell": PathBlock(tuple(sorted(self.operations)), 1, self.num_nodes - 1)}
+
+    def paths(self, architecture: Architecture) -> list[Path]:
+        """Return every path from input to output; `none` counts as an operation."""
+        return [
+            Path(
+                "cell",
+                route,
+                tuple(self.operation(architecture, edge) for edge in pairwise(route)),
+            )
+            for route in self._routes
+        ]
+
+    def random(self, rng: np.random.Generator) -> Architecture:
+        """Draw every operation uniformly."""
+        choices = rng.integers(len(self.operations), size=len(self.edges))
+        names = self._names.values()
+        return Architecture(
+            self, {name: self.operations[c] for name, c in zip(names, choices, strict=True)}
+        )
+
+    def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
+        """Change the operation of exactly one edge, both chosen uniformly."""
+        params = architecture.params
+        name = self._names[self.edges[rng.integers(len(self.edges))]]
+        others = [operation for operation in self.operations if operation != params[name]]
+        params[name] = others[rng.integers(len(others))]
+        return Architecture(self, params)
+
+    def neighbors(self, architecture: Architecture) -> list[Architecture]:
+        """Return all cells that differ in the operation of one edge."""
+        params = architecture.params
+        return [
+            Architecture(self, {**params, name: operation})
+            for name in self._names.values()
+            for operation in self.operations
+            if operation != params[name]
+        ]
+
+    def key(self, architecture: Architecture) -> str:
+        """Return the canonical form (:mod:`optuna_nas.spaces.folding`); `none` for a dead cell."""
+        folding = Folding(["@0"], self.weightless)
+        values = [folding.input(0)]
+        for target in range(1, self.num_nodes):
+            values.append(
+                folding.add(
+                    folding.apply(self.operation(architecture, (source, target)), values[source])
+                    for source in range(target)
+                )
+            )
+        return folding.canonical([values[-1]])
+
+    def graph(self, architecture: Architecture) -> nx.DiGraph[Any]:
+        """Return the nodes `0 ... num_nodes - 1` with the operations on the edges."""
+        graph: nx.DiGraph[Any] = nx.DiGraph()
+        for node in range(self.num_nodes):
+            graph.add_node(node, label=str(node))
+        graph.nodes[0]["label"] = "input"
+        graph.nodes[self.num_nodes - 1]["label"] = "output"
+        for edge in self.edges:
+            graph.add_edge(*edge, operation=self.operation(architecture, edge))
+        return graph
+
+    def format(self, architecture: Architecture) -> str:
+        """Write the cell as NAS-Bench-201 does: `|op~0|+|op~0|op~1|+...`, node by node."""
+        return "+".join(
+            "".join(
+                f"|{self.operation(architecture, (source, target))}~{source}"
+                for source in range(target)
+            )
+            + "|"
+            for target in range(1, self.num_nodes)
+        )
+
+    def parse(self, text: str) -> Architecture:
+        """Read a cell in the NAS-Bench-201 notation.
+
+        Raises:
+            ValueError: The text has another shape or names an unknown operation.
+        """
+        groups = re.findall(r"\|((?:[^|+]+\|)+)", text)
+        params = {}
+        for target, group in enumerate(groups, start=1):
+            for entry in group.rstrip("|").split("|"):
+                operation, _, source = entry.partition("~")
+                params[f"edge_{source}_{target}"] = operation
+        if set(params) == set(self._names.values()):
+            architecture = self.architecture(params)
+            if self.format(architecture) == text.strip():
+                return architecture
+        raise ValueError(
+            f"`text` is {text!r}; {self.name} needs {self.num_nodes - 1} groups such as "
+            f"|{self.operations[0]}~0|+|{self.operations[0]}~0|{self.operations[1]}~1|."
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Describe the space in JSON types."""
+        return {
+            "space": self.name,
+            "num_nodes": self.num_nodes,
+            "operations": list(self.operations),
+            "weightless": list(self.weightless),
+        }
+
+    @classmethod
+    def from_dict(cls, description: Mapping[str, Any]) -> SearchSpace:
+        """Build the space that :meth:`to_dict` described."""
+        return cls(
+            description["num_nodes"],
+            description["operations"],
+            weightless=description["weightless"],
+        )
+
+
+def _checked_names(operations: Sequence[str]) -> tuple[str, ...]:
+    names = tuple(operations)
+    malformed = [n for n in names if not isinstance(n, str) or not _NAME.fullmatch(n)]
+    if isinstance(operations, str) or malformed:
+        raise ValueError(
+            f"`operations` is {operations!r}; allowed are names of letters, digits, '_', '-' "
+            "and '.'."
+        )
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise ValueError(
+            f"`operations` is {operations!r}; allowed are two or more different names."
+        )
+    return names
+
+
+def _routes(num_nodes: int) -> list[tuple[int, ...]]:
+    """All increasing node sequences from the first to the last node, shorter ones first."""
+    routes: list[tuple[int, ...]] = [(0,)]
+    for node in range(1, num_nodes - 1):
+        routes += [(*route, node) for route in routes]
+    return sorted(((*route, num_nodes - 1) for route in routes), key=lambda r: (len(r), r))

@@ -1,0 +1,197 @@
+"""Any set of Optuna parameters as a search space, so that our samplers serve every study."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+import networkx as nx
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+    distribution_to_json,
+    json_to_distribution,
+)
+
+from optuna_nas.spaces.architecture import Architecture
+from optuna_nas.spaces.base import SearchSpace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+
+_STEP = 0.1
+"""A neighbour of a numeric value lies this share of its (log) range away."""
+
+
+class FlatSpace(SearchSpace):
+    """The parameters of an ordinary study: categorical, integer and float, with log or steps.
+
+    Args:
+        distributions: The Optuna distribution of every parameter.
+
+    Raises:
+        ValueError: There are no parameters.
+        TypeError: A value is not an Optuna distribution.
+    """
+
+    def __init__(self, distributions: Mapping[str, BaseDistribution]) -> None:
+        if not distributions:
+            raise ValueError("`distributions` is empty; allowed is one parameter or more.")
+        for name, distribution in distributions.items():
+            if not isinstance(distribution, BaseDistribution):
+                raise TypeError(
+                    f"`distributions[{name!r}]` is {distribution!r}; allowed are Optuna "
+                    "distributions such as CategoricalDistribution(['a', 'b'])."
+                )
+        super().__init__(distributions)
+
+    def random(self, rng: np.random.Generator) -> Architecture:
+        """Draw every parameter uniformly, on the log scale where the distribution is log."""
+        return Architecture(self, {name: draw(d, rng) for name, d in self._distributions.items()})
+
+    def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
+        """Change each parameter with probability one over their number, at least one.
+
+        A category becomes another one; a number moves by a normal step of a tenth to a half of
+        its range.
+        """
+        params = architecture.params
+        names = [name for name in params if not self._distributions[name].single()]
+        if not names:
+            return architecture
+        chosen = rng.random(len(names)) < 1 / len(names)
+        chosen[rng.integers(len(names))] = True
+        for name, change in zip(names, chosen, strict=True):
+            if change:
+                params[name] = perturb(params[name], self._distributions[name], rng)
+        return Architecture(self, params)
+
+    def neighbors(self, architecture: Architecture) -> list[Architecture]:
+        """Return the settings with one other category, or one number moved by a step.
+
+        The step is the distribution's own, or a tenth of the (log) range.
+        """
+        params = architecture.params
+        return [
+            Architecture(self, {**params, name: value})
+            for name in params
+            for value in _adjacent(params[name], self._distributions[name])
+        ]
+
+    def key(self, architecture: Architecture) -> str:
+        """Return the text of the parameters: each setting is a function of its own."""
+        return self.format(architecture)
+
+    def graph(self, architecture: Architecture) -> nx.DiGraph[Any]:
+        """Return one unconnected node for each parameter, labelled `name = value`."""
+        graph: nx.DiGraph[Any] = nx.DiGraph()
+        for name, value in architecture.params.items():
+            graph.add_node(name, label=f"{name} = {value}")
+        return graph
+
+    def format(self, architecture: Architecture) -> str:
+        """Write the parameters as JSON, sorted by name."""
+        return json.dumps(architecture.params, sort_keys=True)
+
+    def parse(self, text: str) -> Architecture:
+        """Read the parameters from JSON.
+
+        Raises:
+            ValueError: The text is not a JSON object with this space's parameters.
+        """
+        try:
+            params = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"`text` is {text!r}; needed is a JSON object: {error}.") from error
+        if not isinstance(params, dict):
+            raise ValueError(f"`text` is {text!r}; needed is a JSON object.")
+        return self.architecture(params)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Describe the space in JSON types."""
+        return {
+            "space": self.name,
+            "distributions": {n: distribution_to_json(d) for n, d in self._distributions.items()},
+        }
+
+    @classmethod
+    def from_dict(cls, description: Mapping[str, Any]) -> SearchSpace:
+        """Build the space that :meth:`to_dict` described."""
+        return cls(
+            {
+                name: json_to_distribution(text)
+                for name, text in description["distributions"].items()
+            }
+        )
+
+
+def unit(value: Any, distribution: FloatDistribution | IntDistribution) -> float:
+    """Where a number lies in its range, from 0 to 1, on the log scale where it is log."""
+    low, high = _limits(distribution)
+    if low == high:
+        return 0.5
+    position = math.log(max(value, 1e-300)) if distribution.log else float(value)
+    return min(max((position - low) / (high - low), 0.0), 1.0)
+
+
+def from_unit(position: float, distribution: FloatDistribution | IntDistribution) -> float | int:
+    """The allowed number nearest to a position of :func:`unit`."""
+    low, high = _limits(distribution)
+    value = low + position * (high - low)
+    value = math.exp(value) if distribution.log else value
+    if distribution.step is not None:
+        steps = round((value - distribution.low) / distribution.step)
+        value = distribution.low + steps * distribution.step
+    value = min(max(value, distribution.low), distribution.high)
+    if isinstance(distribution, IntDistribution):
+        return round(value)
+    return float(value)
+
+
+def draw(distribution: BaseDistribution, rng: np.random.Generator) -> Any:
+    """Draw from a distribution uniformly, on the log scale where it is log."""
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[rng.integers(len(distribution.choices))]
+    assert isinstance(distribution, (FloatDistribution, IntDistribution))
+    if distribution.step is not None and not distribution.log:
+        steps = math.floor((distribution.high - distribution.low) / distribution.step + 1e-9)
+        value = distribution.low + int(rng.integers(steps + 1)) * distribution.step
+        return min(value, distribution.high)
+    return from_unit(rng.random(), distribution)
+
+
+def perturb(value: Any, distribution: BaseDistribution, rng: np.random.Generator) -> Any:
+    """Return a different value of the distribution, near the given one for numbers."""
+    if isinstance(distribution, CategoricalDistribution):
+        others = [choice for choice in distribution.choices if choice != value]
+        return others[rng.integers(len(others))]
+    assert isinstance(distribution, (FloatDistribution, IntDistribution))
+    here = unit(value, distribution)
+    for scale in (_STEP, 2 * _STEP, 5 * _STEP):
+        there = here + scale * rng.normal()
+        if 0 <= there <= 1 and (moved := from_unit(there, distribution)) != value:
+            return moved
+    return draw(distribution, rng)
+
+
+def _limits(distribution: FloatDistribution | IntDistribution) -> tuple[float, float]:
+    if distribution.log:
+        return math.log(distribution.low), math.log(distribution.high)
+    return distribution.low, distribution.high
+
+
+def _adjacent(value: Any, distribution: BaseDistribution) -> list[Any]:
+    if isinstance(distribution, CategoricalDistribution):
+        return [choice for choice in distribution.choices if choice != value]
+    assert isinstance(distribution, (FloatDistribution, IntDistribution))
+    if distribution.step is not None and not distribution.log:
+        moved = [value - distribution.step, value + distribution.step]
+        return [v for v in moved if distribution._contains(v)]
+    here = unit(value, distribution)
+    moved = [from_unit(min(max(here + s, 0.0), 1.0), distribution) for s in (-_STEP, _STEP)]
+    return [v for v in moved if v != value]

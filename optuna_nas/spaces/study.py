@@ -1,0 +1,68 @@
+"""Where a study keeps the description of its search space.
+
+The first `SearchSpace.suggest` of a study writes the description to a user attribute; samplers
+read it back. Both go through the storage, because some pruners hand samplers a restricted study
+without `user_attrs`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.storages import BaseStorage
+
+    from optuna_nas.spaces.base import SearchSpace
+
+SPACE_ATTRIBUTE = "optuna_nas:space"
+"""Study user attribute with the description of the space."""
+
+_known: WeakKeyDictionary[BaseStorage, dict[int, SearchSpace]] = WeakKeyDictionary()
+
+
+def remember_space(trial: optuna.trial.BaseTrial, space: SearchSpace) -> None:
+    """Store the space on the trial's study, once.
+
+    Trials without a study (`FixedTrial`, `FrozenTrial`) are left alone.
+
+    Args:
+        trial: The trial that is about to sample from the space.
+        space: The space it samples from.
+
+    Raises:
+        ValueError: The study already searches another space.
+    """
+    study = getattr(trial, "study", None)
+    if study is None:
+        return
+    stored = recall_space(study)
+    if stored is None:
+        study._storage.set_study_user_attr(study._study_id, SPACE_ATTRIBUTE, space.to_dict())
+        _known.setdefault(study._storage, {})[study._study_id] = space
+    elif stored is not space and stored != space:
+        raise ValueError(
+            f"The study {study.study_name!r} searches {stored!r}, but this trial samples from "
+            f"{space!r}. Use another `study_name` for another space."
+        )
+
+
+def recall_space(study: optuna.Study | Any) -> SearchSpace | None:
+    """Return the space stored on a study, or None.
+
+    Args:
+        study: The study, or the restricted view of it that a pruner hands to a sampler.
+
+    Raises:
+        ValueError: The description names a space class this process does not know.
+    """
+    from optuna_nas.spaces.base import space_from_dict
+
+    spaces = _known.setdefault(study._storage, {})
+    if study._study_id not in spaces:
+        description = study._storage.get_study_user_attrs(study._study_id).get(SPACE_ATTRIBUTE)
+        if description is None:
+            return None
+        spaces[study._study_id] = space_from_dict(description)
+    return spaces[study._study_id]
