@@ -2,6 +2,51 @@
 
 from __future__ import annotations
 
-from optuna_nas import spaces
+import importlib
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["spaces"]
+from optuna_nas._version import __version__
+
+if TYPE_CHECKING:
+    from optuna_nas import data, networks, objectives, samplers, spaces, surrogates, visualization
+    from optuna_nas.samplers import BananasSampler, RegularizedEvolutionSampler
+
+_MODULES = frozenset(
+    {
+        "data",
+        "networks",
+        "objectives",
+        "samplers",
+        "spaces",
+        "surrogates",
+        "trials",
+        "visualization",
+    }
+)
+_SAMPLERS = frozenset({"BananasSampler", "RegularizedEvolutionSampler"})
+
+__all__ = [
+    "BananasSampler",
+    "RegularizedEvolutionSampler",
+    "__version__",
+    "data",
+    "networks",
+    "objectives",
+    "samplers",
+    "spaces",
+    "surrogates",
+    "visualization",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # PEP 562: torch, datasets and plotly are loaded by the first use of what needs them.
+    if name in _MODULES:
+        return importlib.import_module(f"optuna_nas.{name}")
+    if name in _SAMPLERS:
+        return getattr(importlib.import_module("optuna_nas.samplers"), name)
+    raise AttributeError(f"module 'optuna_nas' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -79,6 +79,10 @@ class Architecture:
         """The value of one parameter."""
         return self._params[name]
 
+    def __contains__(self, name: str) -> bool:
+        """Whether the architecture has the parameter (a conditional one may be absent)."""
+        return name in self._params
+
     @cached_property
     def key(self) -> str:
         """The canonical form: equal exactly for cells that compute the same function."""

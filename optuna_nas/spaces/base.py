@@ -115,6 +115,13 @@ class SearchSpace(ABC):
         self.validate(architecture)
         return architecture
 
+    def read(self, params: Mapping[str, Any]) -> Architecture | None:
+        """Build the architecture of a recorded trial, or None if the trial has none."""
+        try:
+            return self.architecture(params)
+        except ValueError:
+            return None
+
     def validate(self, architecture: Architecture) -> None:  # noqa: B027 (most spaces: all valid)
         """Raise `InvalidArchitectureError` if no network can be built from the parameters."""
 

@@ -50,6 +50,22 @@ class FlatSpace(SearchSpace):
                 )
         super().__init__(distributions)
 
+    def read(self, params: Mapping[str, Any]) -> Architecture | None:
+        """Build the architecture of a recorded trial.
+
+        Parameters of other branches may be absent, and numbers may lie outside of a range that
+        has changed since.
+        """
+        known = {name: value for name, value in params.items() if name in self._distributions}
+        for name, value in known.items():
+            distribution = self._distributions[name]
+            if isinstance(distribution, CategoricalDistribution):
+                if value not in distribution.choices:
+                    return None
+            elif not isinstance(value, (int, float)):
+                return None
+        return Architecture(self, known) if known else None
+
     def random(self, rng: np.random.Generator) -> Architecture:
         """Draw every parameter uniformly, on the log scale where the distribution is log."""
         return Architecture(self, {name: draw(d, rng) for name, d in self._distributions.items()})

@@ -1,0 +1,17 @@
+"""Data to train on: labelled images from a name, a local path or a hub id, and their augmentation."""
+
+from __future__ import annotations
+
+from optuna_nas.data.augmentation import augment
+from optuna_nas.data.image_data import ImageData, ImageSplit, batches
+from optuna_nas.data.images import channel_statistics, load_images, normalise
+
+__all__ = [
+    "ImageData",
+    "ImageSplit",
+    "augment",
+    "batches",
+    "channel_statistics",
+    "load_images",
+    "normalise",
+]

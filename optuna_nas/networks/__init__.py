@@ -1,0 +1,39 @@
+"""What gets built: operations, cells and the networks of the published spaces."""
+
+from __future__ import annotations
+
+from optuna_nas.networks._build import (
+    NetworkBuilder,
+    NetworkOptions,
+    build_network,
+    register_network,
+)
+from optuna_nas.networks.cell_network import CellNetwork
+from optuna_nas.networks.darts import AUXILIARY_WEIGHT, DROP_PATH_PROBABILITY, DARTSNetwork
+from optuna_nas.networks.measure import count_macs, count_parameters
+from optuna_nas.networks.nasbench101 import NASBench101Network, compute_vertex_channels
+from optuna_nas.networks.operations import (
+    OperationFactory,
+    known_operations,
+    operation,
+    register_operation,
+)
+
+__all__ = [
+    "AUXILIARY_WEIGHT",
+    "DROP_PATH_PROBABILITY",
+    "CellNetwork",
+    "DARTSNetwork",
+    "NASBench101Network",
+    "NetworkBuilder",
+    "NetworkOptions",
+    "OperationFactory",
+    "build_network",
+    "compute_vertex_channels",
+    "count_macs",
+    "count_parameters",
+    "known_operations",
+    "operation",
+    "register_network",
+    "register_operation",
+]

@@ -1,0 +1,169 @@
+"""From an architecture to its network: the registry of networks by the type of space.
+
+The network of a new space is one new file with a builder in it::
+
+    @register_network(MySpace, channels=16, cells=5)
+    def _build(architecture: Architecture, options: NetworkOptions) -> nn.Module: ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import torch
+from torch import nn
+from torch.nn.utils import convert_conv2d_weight_memory_format
+
+from optuna_nas.spaces import Architecture, SearchSpace
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """What a builder needs to know besides the architecture; checked and complete.
+
+    Attributes:
+        num_classes: The number of logits.
+        in_channels: Channels of the images.
+        channels: The width, in the sense of the space's publication.
+        cells: The depth, in the sense of the space's publication.
+        auxiliary: Whether an auxiliary head is wanted; only set for spaces that have one.
+        generator: Where random decisions of the forward pass come from; None means torch's
+            default generator.
+    """
+
+    num_classes: int
+    in_channels: int
+    channels: int
+    cells: int
+    auxiliary: bool
+    generator: torch.Generator | None
+
+
+NetworkBuilder: TypeAlias = Callable[[Architecture, NetworkOptions], nn.Module]
+"""Builds the network of an architecture."""
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    build: NetworkBuilder
+    channels: int
+    cells: int
+    auxiliary: bool
+
+
+_RECIPES: dict[type[SearchSpace], _Recipe] = {}
+
+
+def register_network(
+    space: type[SearchSpace], *, channels: int, cells: int, auxiliary: bool = False
+) -> Callable[[NetworkBuilder], NetworkBuilder]:
+    """Say how the architectures of a space, and of its subclasses, become networks.
+
+    Args:
+        space: The class of the space.
+        channels: The published width, used when `build_network` is given none.
+        cells: The published depth, used when `build_network` is given none.
+        auxiliary: Whether the network can have an auxiliary head.
+
+    Returns:
+        A decorator for the builder. A later builder of the same class replaces an earlier one.
+    """
+
+    def register(builder: NetworkBuilder) -> NetworkBuilder:
+        _RECIPES[space] = _Recipe(builder, channels, cells, auxiliary)
+        return builder
+
+    return register
+
+
+def build_network(
+    architecture: Architecture,
+    *,
+    num_classes: int,
+    in_channels: int = 3,
+    channels: int | None = None,
+    cells: int | None = None,
+    auxiliary: bool = False,
+    generator: torch.Generator | None = None,
+) -> nn.Module:
+    """Build the network of an architecture, by default in its published size.
+
+    ================  ==================================  ===================================
+    space             `channels`                          `cells`
+    ================  ==================================  ===================================
+    `CellSpace`       16: of the first of three stages    5: in each of the three stages
+    `NASBench101Space`  128: of the first of three stacks   3: in each of the three stacks
+    `DARTSSpace`      36: of a node of the first cells    20: in all
+    ================  ==================================  ===================================
+
+    Weights are initialised as torch does by default. Those of convolutions lie in the memory
+    format `torch.channels_last`, in which these networks train 1.2 to 2.2 times as fast on a CPU;
+    call `contiguous()` on them before writing them with safetensors. Under
+    `torch.device("meta")` the network has shapes only, which is the fast way to count parameters
+    and multiply-accumulates.
+
+    Args:
+        architecture: What to build.
+        num_classes: The number of logits.
+        in_channels: Channels of the images, `B in_channels H W`.
+        channels: The width; see the table.
+        cells: The depth; see the table.
+        auxiliary: Whether the network gets its auxiliary head (`DARTSSpace` only). In training
+            mode it then returns a pair, the logits and the auxiliary logits.
+        generator: A generator on the CPU that the initial weights, and later the paths that
+            are dropped, are drawn with; None means torch's default generator. With one, build
+            on the CPU (or `meta`) and move the network afterwards.
+
+    Returns:
+        A module that maps images `B in_channels H W` to logits `B num_classes`.
+
+    Raises:
+        TypeError: The space has no network.
+        ValueError: A number is not a positive integer, an operation is unknown, or the space
+            has no auxiliary head.
+    """
+    space = architecture.space
+    recipe = next((_RECIPES[t] for t in type(space).__mro__ if t in _RECIPES), None)
+    if recipe is None:
+        raise TypeError(
+            f"`architecture` is of {space.name}, which has no network; networks are known for "
+            f"{[t.__name__ for t in _RECIPES]}. Build the module in your own objective, or add a "
+            "builder with `optuna_nas.networks.register_network`."
+        )
+    if auxiliary and not recipe.auxiliary:
+        raise ValueError(
+            f"`auxiliary` is {auxiliary!r}, but networks of {space.name} have no auxiliary head; "
+            f"those of {[t.__name__ for t, r in _RECIPES.items() if r.auxiliary]} have one."
+        )
+    options = NetworkOptions(
+        num_classes=_positive("num_classes", num_classes),
+        in_channels=_positive("in_channels", in_channels),
+        channels=_positive("channels", recipe.channels if channels is None else channels),
+        cells=_positive("cells", recipe.cells if cells is None else cells),
+        auxiliary=auxiliary,
+        generator=generator,
+    )
+    with _weights_from(generator):
+        network = recipe.build(architecture, options)
+    return convert_conv2d_weight_memory_format(network, torch.channels_last)
+
+
+def _positive(name: str, value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"`{name}` is {value!r}; allowed is an integer of 1 or more.")
+    return value
+
+
+@contextmanager
+def _weights_from(generator: torch.Generator | None) -> Iterator[None]:
+    """Let modules, which initialise themselves from the default generator, use this one."""
+    if generator is None:
+        yield
+        return
+    seed = int(torch.randint(2**62, (), generator=generator, device="cpu"))
+    with torch.random.fork_rng(devices=[]):  # puts the default generator back
+        torch.default_generator.manual_seed(seed)
+        yield

@@ -1,0 +1,252 @@
+"""What all samplers of architectures share.
+
+A sampler is stateless given the study. For each trial it
+
+1. finds the space: its own argument, else the one that `space.suggest` stored on the study, else
+   a flat space of the parameters seen so far;
+2. reads the history from the storage and asks the subclass for proposals, best first;
+3. takes the first proposal whose key is neither finished nor pending, publishes it on the trial,
+   and looks again: if another worker published the same key meanwhile, it takes the next one.
+
+All randomness is derived from the seed and the trial's number, so a study that is reopened in
+another process goes on as it would have.
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+import numpy as np
+from optuna.samplers import BaseSampler, PartialFixedSampler
+from optuna.trial import FrozenTrial, TrialState
+
+from optuna_nas.samplers._history import PROPOSAL_ATTRIBUTE, History, HistoryReader
+from optuna_nas.spaces import Architecture, FlatSpace, SearchSpace, recall_space
+from optuna_nas.spaces.flat import draw
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.distributions import BaseDistribution
+
+_ATTEMPTS = 300
+"""How often a new architecture is looked for before a space counts as exhausted."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a subclass needs to propose architectures for one trial.
+
+    Attributes:
+        study: The study's identifier in its storage.
+        number: The trial's number.
+        space: The search space.
+        history: What is known.
+        pinned: Parameters that are already decided (enqueued or fixed).
+        seed: The sampler's seed.
+    """
+
+    study: int
+    number: int
+    space: SearchSpace
+    history: History
+    pinned: dict[str, Any]
+    seed: int
+
+    def rng(self, *salt: int) -> np.random.Generator:
+        """A generator that depends on the seed and the salt only."""
+        return np.random.default_rng([self.seed, *salt])
+
+    def adopt(self, architecture: Architecture) -> Architecture | None:
+        """Set the pinned parameters; None if no network can be built then."""
+        if not self.pinned:
+            return architecture
+        return self.space.read({**architecture.params, **self.pinned})
+
+
+class ArchitectureSampler(BaseSampler):
+    """Base class of the samplers.
+
+    Args:
+        space: The search space; None finds it on the study.
+        deduplicate: Whether an architecture is never proposed twice. Switch it off for an
+            objective whose noise is worth averaging.
+        seed: Seed of all randomness. Workers may share it.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace | None = None,
+        *,
+        deduplicate: bool = True,
+        seed: int | None = None,
+    ) -> None:
+        if space is not None and not isinstance(space, SearchSpace):
+            raise TypeError(
+                f"`space` is {space!r}; allowed are None and a search space such as "
+                "NASBench201Space()."
+            )
+        self._space = space
+        self._deduplicate = deduplicate
+        self._seed = _entropy() if seed is None else seed
+        self._views: dict[int, _StudyView] = {}
+        self._lock = threading.RLock()
+
+    @abstractmethod
+    def propose(self, request: Request) -> Iterable[Architecture]:
+        """Return architectures to evaluate, best first.
+
+        They need not be new; when they run out, random new ones follow.
+        """
+
+    def reseed_rng(self) -> None:
+        """Take a new random seed, as Optuna asks of samplers in parallel optimisation."""
+        self._seed = _entropy()
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Return the distributions of the whole space."""
+        space = self._space or recall_space(study)
+        distributions = (
+            space.distributions if space else self._view(study).distributions(_trials(study))
+        )
+        return {name: d for name, d in distributions.items() if not d.single()}
+
+    def sample_relative(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        search_space: dict[str, BaseDistribution],
+    ) -> dict[str, Any]:
+        """Propose an architecture (see the module's description)."""
+        self._raise_error_if_multi_objective(study)
+        if not search_space:
+            return {}
+        with self._lock:
+            space = self._space or recall_space(study) or FlatSpace(search_space)
+            reader = self._view(study).reader(space)
+            history = reader.read(study, _trials(study), except_number=trial.number)
+            pinned = _pinned(study, trial, space)
+            request = Request(study._study_id, trial.number, space, history, pinned, self._seed)
+            architecture = self._claim(study, trial, request, reader)
+        # A conditional parameter that the parent did not have is sampled independently.
+        return {name: architecture[name] for name in search_space if name in architecture}
+
+    def sample_independent(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """Draw a parameter outside of the space uniformly."""
+        self._raise_error_if_multi_objective(study)
+        rng = np.random.default_rng([self._seed, trial.number, crc32(param_name.encode())])
+        return draw(param_distribution, rng)
+
+    def _claim(
+        self, study: optuna.Study, trial: FrozenTrial, request: Request, reader: HistoryReader
+    ) -> Architecture:
+        """Take the first proposal that nobody else has, and tell the other workers."""
+        taken = set(request.history.taken) if self._deduplicate else set()
+        for architecture in self._candidates(request):
+            if architecture.key in taken:
+                continue
+            study._storage.set_trial_system_attr(
+                trial._trial_id, PROPOSAL_ATTRIBUTE, str(architecture)
+            )
+            if not self._deduplicate:
+                return architecture
+            # Every worker writes before it reads, so of two equal proposals one is seen.
+            taken |= reader.read(study, _trials(study), except_number=trial.number).taken
+            if architecture.key not in taken:
+                return architecture
+        # Everything within reach is taken: the space is exhausted, so repeat something.
+        return request.adopt(request.space.random(request.rng(request.number, 1))) or next(
+            iter(self._random(request))
+        )
+
+    def _candidates(self, request: Request) -> Iterator[Architecture]:
+        proposals = islice(self.propose(request), _ATTEMPTS)
+        return chain(
+            (a for a in map(request.adopt, proposals) if a is not None),
+            islice(self._random(request), _ATTEMPTS),
+        )
+
+    @staticmethod
+    def _random(request: Request) -> Iterator[Architecture]:
+        rng = request.rng(request.number)
+        while True:
+            for _ in range(_ATTEMPTS):
+                architecture = request.adopt(request.space.random(rng))
+                if architecture is not None:
+                    yield architecture
+                    break
+            else:
+                raise ValueError(
+                    f"No architecture of {request.space.name} has the fixed parameters "
+                    f"{request.pinned}."
+                )
+
+    def _view(self, study: optuna.Study) -> _StudyView:
+        with self._lock:
+            # One study at a time is kept, so that a sampler used for many does not grow.
+            if study._study_id not in self._views:
+                self._views = {study._study_id: _StudyView()}
+            return self._views[study._study_id]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_lock": None, "_views": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=threading.RLock())
+
+
+class _StudyView:
+    """What a sampler remembers of a study to look at each trial only once."""
+
+    def __init__(self) -> None:
+        self._distributions: dict[str, BaseDistribution] = {}
+        self._looked_at: set[int] = set()
+        self._reader: HistoryReader | None = None
+        self._reader_space: SearchSpace | None = None
+
+    def reader(self, space: SearchSpace) -> HistoryReader:
+        """The reader for the space, kept as long as the space stays the same."""
+        if self._reader is None or self._reader_space != space:
+            self._reader, self._reader_space = HistoryReader(space), space
+        return self._reader
+
+    def distributions(self, trials: Iterable[FrozenTrial]) -> dict[str, BaseDistribution]:
+        """The latest distribution of every parameter of a finished trial."""
+        for trial in trials:
+            finished = trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
+            if finished and trial.number not in self._looked_at:
+                self._looked_at.add(trial.number)
+                self._distributions.update(trial.distributions)
+        return dict(sorted(self._distributions.items()))
+
+
+def _trials(study: optuna.Study) -> list[FrozenTrial]:
+    # Unfiltered and uncached: under Hyperband `get_trials` shows one bracket only, and other
+    # workers' running trials must be seen.
+    return study._get_trials(deepcopy=False, use_cache=False)
+
+
+def _pinned(study: optuna.Study, trial: FrozenTrial, space: SearchSpace) -> dict[str, Any]:
+    fixed: dict[str, Any] = {}
+    if isinstance(study.sampler, PartialFixedSampler):
+        fixed |= study.sampler._fixed_params
+    fixed |= trial.system_attrs.get("fixed_params", {})
+    fixed |= trial.params
+    return {name: value for name, value in fixed.items() if name in space.distributions}
+
+
+def _entropy() -> int:
+    return int(np.random.SeedSequence().generate_state(1)[0])

@@ -1,0 +1,17 @@
+"""What connects a training to its trial: report, prune, checkpoint, resume, publish."""
+
+from __future__ import annotations
+
+from optuna_nas.trials.folder import ArtifactFolder
+from optuna_nas.trials.recovery import recover_interrupted
+from optuna_nas.trials.run import TrialRun
+from optuna_nas.trials.states import CorruptStateError
+from optuna_nas.trials.weights import load_weights
+
+__all__ = [
+    "ArtifactFolder",
+    "CorruptStateError",
+    "TrialRun",
+    "load_weights",
+    "recover_interrupted",
+]

@@ -1,0 +1,82 @@
+"""Files of a trial that `optuna-dashboard` shows: drawings, tables, figures.
+
+The content is written to a temporary file first, so that a full disk is met before the trial is
+told of an artifact it will never have. A name that was published before keeps its artifact and
+gets new content: a resumed trial, which inherits its predecessor's artifacts, does not show
+everything twice.
+"""
+
+from __future__ import annotations
+
+import io
+import mimetypes
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import optuna
+from optuna.artifacts import get_all_artifact_meta, upload_artifact
+
+from optuna_nas.trials.folder import ArtifactFolder, safe_name
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+__all__ = ["publish"]
+
+# What differs between the type tables of operating systems, or is missing from them.
+_MIMETYPES = {".csv": "text/csv", ".jsonl": "application/jsonl", ".svg": "image/svg+xml"}
+
+
+def publish(
+    folder: ArtifactFolder, trial: optuna.Trial, name: str, content: str | bytes | go.Figure
+) -> str:
+    """Attach a file to a trial, or replace the one of the same name.
+
+    Args:
+        folder: The search's folder.
+        trial: The trial.
+        name: The file's name; made safe, and given a suffix if it has none.
+        content: Text, bytes, or a plotly figure.
+
+    Returns:
+        The artifact's id.
+
+    Raises:
+        OSError: If the folder cannot be written.
+        TypeError: If `content` is none of these.
+    """
+    data, suffix = _data(content)
+    filename = safe_name(name)
+    if "." not in filename:
+        filename += suffix
+    folder.files.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.path, prefix=".publish-") as temporary:
+        file = Path(temporary) / filename
+        file.write_bytes(data)
+        for meta in get_all_artifact_meta(trial):
+            if meta.filename == filename:
+                folder.store.write(meta.artifact_id, io.BytesIO(data))
+                return meta.artifact_id
+        kind = _MIMETYPES.get(file.suffix.lower()) or mimetypes.guess_type(filename)[0]
+        return upload_artifact(
+            artifact_store=folder.store,
+            file_path=str(file),
+            study_or_trial=trial,
+            mimetype=kind,
+        )
+
+
+def _data(content: str | bytes | go.Figure) -> tuple[bytes, str]:
+    """Return the bytes of a content and the suffix its name gets if it has none."""
+    if isinstance(content, bytes):
+        return content, ".bin"
+    if isinstance(content, str):
+        is_svg = content.lstrip().startswith(("<svg", "<?xml"))
+        return content.encode(), ".svg" if is_svg else ".txt"
+    if hasattr(content, "to_html"):
+        html: str = content.to_html(include_plotlyjs=True, full_html=True)
+        return html.encode(), ".html"
+    raise TypeError(
+        f"content is a {type(content).__name__}; text, bytes or a plotly figure can be published."
+    )

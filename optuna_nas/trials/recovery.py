@@ -1,0 +1,155 @@
+"""Take up the trials that killed workers of this machine left behind, at once.
+
+Optuna's heartbeat finds such trials only after a grace period, and only on a relational database.
+On the machine itself it is known sooner: every trial records the worker it runs in, and a process
+that is gone will not finish it.
+
+1. Each `TrialRun` writes host, process and start time of its worker to a system attribute.
+2. `recover_interrupted` looks at the RUNNING trials. One whose worker was on this host, and whose
+   process is gone (or whose number was given to another process since), is set FAIL and queued
+   again by `optuna.storages.RetryHeartbeatStaleTrialCallback`, with its parameters;
+   `TrialRun.restore` then finds its checkpoint.
+3. Trials of other hosts, of other containers (process numbers mean nothing across them) and of
+   unknown workers are left to the heartbeat.
+
+Two processes may recover the same study at the same time: SQLite lets both set one trial FAIL, so
+a lock on the machine makes them take turns, and the second finds nothing left to do.
+"""
+
+from __future__ import annotations
+
+import copy
+import getpass
+import os
+import socket
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import optuna
+import psutil
+from filelock import FileLock
+from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
+from optuna.storages import RetryHeartbeatStaleTrialCallback
+from optuna.trial import FrozenTrial, TrialState
+
+from optuna_nas.trials.folder import folder_name
+
+__all__ = ["recover_interrupted", "requeue", "worker_identity"]
+
+WORKER_ATTR = "optuna_nas:worker"
+
+# Clocks get adjusted, and with them what the system says about when a process started.
+_CLOCK_TOLERANCE_SECONDS = 30.0
+
+_logger = optuna.logging.get_logger("optuna_nas")
+
+
+def worker_identity(trial_number: int) -> dict[str, Any]:
+    """Describe the process that runs a trial, so that another one can see whether it is gone.
+
+    Args:
+        trial_number: The trial. A retried trial inherits its predecessor's attributes; the number
+            tells that they are not yet its own.
+    """
+    return {
+        "trial": trial_number,
+        **_place(),
+        "pid": os.getpid(),
+        "started": psutil.Process().create_time(),
+    }
+
+
+def recover_interrupted(study: optuna.Study, max_retry: int = 3) -> list[int]:
+    """Queue again the trials of this study that killed workers of this machine left RUNNING.
+
+    Args:
+        study: The study, before workers are started.
+        max_retry: How often one training is taken up again before it is given up.
+
+    Returns:
+        The numbers of the interrupted trials that were queued again.
+
+    Raises:
+        ValueError: If `max_retry` is negative.
+    """
+    if max_retry < 0:
+        raise ValueError(f"{max_retry=} must not be negative.")
+    storage = study._storage
+    with FileLock(_lock_file(study)):
+        running = storage.get_all_trials(
+            study._study_id, deepcopy=False, states=(TrialState.RUNNING,)
+        )
+        gone = [trial for trial in running if _is_abandoned(trial)]
+        return [trial.number for trial in gone if _take_up(study, trial, max_retry)]
+
+
+def requeue(study: optuna.Study, trial: FrozenTrial, max_retry: int | None = None) -> bool:
+    """Queue a trial again, with its parameters and attributes.
+
+    Args:
+        study: The study.
+        trial: The interrupted trial.
+        max_retry: How often one training is taken up again; None for no limit.
+
+    Returns:
+        Whether it was queued: False if it had been retried `max_retry` times already.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        retries = len(RetryHeartbeatStaleTrialCallback.retry_history(trial))
+        if max_retry is not None and retries >= max_retry:
+            return False
+        # The callback appends to the history it is given.
+        RetryHeartbeatStaleTrialCallback(max_retry)(study, copy.deepcopy(trial))
+    return True
+
+
+def _take_up(study: optuna.Study, trial: FrozenTrial, max_retry: int) -> bool:
+    try:
+        if not study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL):
+            return False
+    except UpdateFinishedTrialError:  # another host's heartbeat was faster
+        return False
+    if requeue(study, trial, max_retry):
+        _logger.info(f"Trial {trial.number} was interrupted and is queued again.")
+        return True
+    _logger.warning(f"Trial {trial.number} was interrupted and is given up: {max_retry=}.")
+    return False
+
+
+def _is_abandoned(trial: FrozenTrial) -> bool:
+    """Whether a RUNNING trial's worker was on this machine and is gone."""
+    worker = trial.system_attrs.get(WORKER_ATTR)
+    if worker is None or worker["trial"] != trial.number:
+        return False
+    if any(worker[key] != value for key, value in _place().items()):
+        return False
+    try:
+        process = psutil.Process(worker["pid"])
+        if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
+            return True
+        drift: float = process.create_time() - worker["started"]
+        return abs(drift) > _CLOCK_TOLERANCE_SECONDS
+    except psutil.ZombieProcess:
+        return True
+    except psutil.NoSuchProcess:  # gone, or another user's and hidden
+        return not psutil.pid_exists(worker["pid"])
+
+
+def _place() -> dict[str, str]:
+    """The host, and on Linux the container, in which process numbers mean something."""
+    namespace = Path("/proc/self/ns/pid")
+    return {
+        "host": socket.gethostname(),
+        "processes": str(namespace.readlink()) if namespace.is_symlink() else "",
+    }
+
+
+def _lock_file(study: optuna.Study) -> str:
+    """One lock per user and study name: studies that share a name only wait for each other."""
+    user = str(os.getuid()) if os.name == "posix" else getpass.getuser()
+    return str(
+        Path(tempfile.gettempdir()) / f"optuna-nas-{user}-{folder_name(study.study_name)}.lock"
+    )

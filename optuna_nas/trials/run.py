@@ -1,0 +1,275 @@
+"""One trial as training code sees it: the only door from training to Optuna.
+
+    with TrialRun(trial, "artifacts", fingerprint=settings) as run:
+        state = run.restore()
+        ...                                     # load the state, if there is one
+        for epoch in range(first, epochs):
+            ...                                 # train and validate
+            run.report(accuracy, epoch)         # may raise optuna.TrialPruned
+            run.checkpoint({"model": model.state_dict(), "epoch": epoch})
+        run.publish("cell.svg", cell_svg(architecture))
+        run.finish(accuracy, model.state_dict())
+
+Report first, then checkpoint: a checkpoint holds the learning curve up to it, and the trial that
+continues from it reports that curve again, so pruners and plots see the whole of it.
+
+A trial that ends, complete or pruned, leaves no checkpoint. One that is interrupted by Ctrl-C and
+has a checkpoint is queued again, so that the same command goes on with it; one that is killed is
+taken up by `recover_interrupted` or by Optuna's heartbeat. A trial that fails by an error of its
+own keeps its checkpoint, but nothing retries it.
+"""
+
+from __future__ import annotations
+
+import json
+import numbers
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import numpy as np
+import optuna
+import torch
+from optuna.trial import BaseTrial
+
+from optuna_nas.trials.checkpoints import Checkpoint, Curve
+from optuna_nas.trials.folder import ArtifactFolder
+from optuna_nas.trials.publishing import publish
+from optuna_nas.trials.recovery import WORKER_ATTR, requeue, worker_identity
+from optuna_nas.trials.weights import RUN_ATTR, keep_weights
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+__all__ = ["TrialRun"]
+
+CURVE_ATTR = "learning_curve"
+RESUMED_ATTR = "resumed_from_epoch"
+
+_logger = optuna.logging.get_logger("optuna_nas")
+
+
+class TrialRun:
+    """Report, prune, log, checkpoint, resume and publish for one trial.
+
+    Args:
+        trial: The trial. A `FixedTrial` or `FrozenTrial` works too: it has no study, so nothing is
+            pruned, checkpointed or published.
+        artifacts: The search's folder, shared by all workers; None to keep no files.
+        fingerprint: What is being trained (space, architecture, settings), as JSON values. A
+            checkpoint made under another fingerprint is refused.
+
+    Attributes:
+        curve: The values reported so far, by epoch.
+
+    Raises:
+        TypeError: If the fingerprint is not JSON.
+        ValueError: If `artifacts` is a file.
+    """
+
+    def __init__(
+        self,
+        trial: BaseTrial,
+        artifacts: ArtifactFolder | str | Path | None = None,
+        *,
+        fingerprint: Mapping[str, Any] | None = None,
+    ) -> None:
+        if isinstance(artifacts, (str, Path)):
+            artifacts = ArtifactFolder(Path(artifacts))
+        try:
+            settings = json.loads(json.dumps(dict(fingerprint or {})))
+        except TypeError as error:
+            raise TypeError(f"fingerprint must hold JSON values only: {error}.") from error
+        self.curve: Curve = {}
+        self._trial = trial
+        self._live = trial if isinstance(trial, optuna.Trial) else None
+        self._folder = artifacts if self._live else None
+        self._checkpoint: Checkpoint | None = None
+        self._known_epochs: frozenset[int] = frozenset()
+        if self._live is not None:
+            self._register(self._live, settings)
+
+    def _register(self, trial: optuna.Trial, settings: Mapping[str, Any]) -> None:
+        """Say which process runs the trial, and find the run it belongs to and its checkpoint."""
+        frozen = trial.storage.get_trial(trial._trial_id)
+        run = frozen.system_attrs.get(RUN_ATTR) or uuid4().hex
+        trial.storage.set_trial_system_attr(
+            trial._trial_id, WORKER_ATTR, worker_identity(trial.number)
+        )
+        trial.storage.set_trial_system_attr(trial._trial_id, RUN_ATTR, run)
+        self._known_epochs = frozenset(frozen.intermediate_values)
+        if self._folder is not None:
+            study = trial.study.study_name
+            origin = frozen.system_attrs.get("failed_trial", trial.number)
+            self._checkpoint = Checkpoint(
+                self._folder.checkpoint(study, origin), study, run, settings
+            )
+
+    def report(self, value: float, epoch: int) -> None:
+        """Report the validation value after an epoch, and stop here if the pruner says so.
+
+        With several objectives Optuna has no pruning: the value only joins the user attribute
+        `learning_curve`.
+
+        Args:
+            value: The value, in the unit of the study's objective.
+            epoch: The epoch, counted from 0.
+
+        Raises:
+            optuna.TrialPruned: If the trial should stop.
+            ValueError: If `epoch` is negative.
+        """
+        self._record(float(value), epoch)
+        if not self._is_multi_objective and self._trial.should_prune():
+            raise optuna.TrialPruned(f"Pruned at epoch {epoch} with value {float(value):.6g}.")
+
+    def log(self, **values: Any) -> None:
+        """Store numbers of the trial as user attributes, as plain Python numbers.
+
+        Args:
+            **values: Numbers: Python's, NumPy's or tensors of one element.
+
+        Raises:
+            TypeError: If a value is no number; none is stored then.
+        """
+        for name, number in {name: _number(name, value) for name, value in values.items()}.items():
+            self._trial.set_user_attr(name, number)
+
+    def checkpoint(self, state: Mapping[str, Any]) -> None:
+        """Save the state of the training, in place of the one before.
+
+        Args:
+            state: A tree of dicts, lists, tuples, tensors, numbers, strings, booleans and None.
+
+        Raises:
+            TypeError: If the state holds anything else.
+        """
+        if self._checkpoint is not None:
+            self._checkpoint.save(state, self.curve)
+
+    def restore(self) -> dict[str, Any] | None:
+        """Return the state this trial's training was last saved in, or None to start from scratch.
+
+        The learning curve up to that state is reported again, and the user attribute
+        `resumed_from_epoch` tells its last epoch.
+        """
+        found = None if self._checkpoint is None else self._checkpoint.load()
+        if found is None:
+            if RESUMED_ATTR in self._trial.user_attrs:  # inherited from an earlier retry
+                self._trial.set_user_attr(RESUMED_ATTR, None)
+            return None
+        state, curve = found
+        for epoch, value in curve.items():
+            self._record(value, epoch)
+        self._known_epochs |= frozenset(curve)
+        last = max(curve, default=None)
+        self._trial.set_user_attr(RESUMED_ATTR, last)
+        _logger.info(f"Trial {self._trial.number} goes on after epoch {last}.")
+        return state
+
+    def publish(self, name: str, content: str | bytes | go.Figure) -> str | None:
+        """Attach a file to the trial; the dashboard shows it. Publishing a name again replaces it.
+
+        Args:
+            name: The file's name; its suffix says what it is. Without one, `.svg`, `.html`,
+                `.txt` or `.bin` is added.
+            content: Text (SVG, CSV, Markdown), bytes, or a plotly figure (published as HTML).
+
+        Returns:
+            The artifact's id, or None if there is no folder or it cannot be written.
+
+        Raises:
+            TypeError: If `content` is none of these.
+        """
+        if self._folder is None or self._live is None:
+            return None
+        try:
+            return publish(self._folder, self._live, name, content)
+        except OSError as error:
+            _logger.warning(f"Trial {self._trial.number}: cannot publish {name!r}: {error}")
+            return None
+
+    def finish(
+        self,
+        value: float | Sequence[float] | None = None,
+        weights: Mapping[str, torch.Tensor] | None = None,
+        *,
+        keep: int = 3,
+    ) -> None:
+        """End the training: keep the weights if they are among the best, and drop the checkpoint.
+
+        Args:
+            value: The trial's final value, or values. Needed to keep weights.
+            weights: The final state dict.
+            keep: How many trials' weights the study keeps.
+
+        Raises:
+            ValueError: If there are weights but no value, or `keep` is less than 1.
+        """
+        if keep < 1:
+            raise ValueError(f"{keep=} must be at least 1.")
+        if weights is not None:
+            if value is None:
+                raise ValueError("finish(weights=...) needs the trial's final value as well.")
+            self._keep(weights, value if isinstance(value, Sequence) else (value,), keep)
+        if self._checkpoint is not None:
+            self._checkpoint.remove()
+
+    def _keep(
+        self, weights: Mapping[str, torch.Tensor], values: Sequence[float], keep: int
+    ) -> None:
+        if self._folder is None or self._live is None:
+            return
+        try:
+            keep_weights(self._folder, self._live, values, weights, keep=keep)
+        except OSError as error:
+            _logger.warning(f"Trial {self._trial.number}: cannot keep its weights: {error}")
+
+    def __enter__(self) -> TrialRun:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is None or issubclass(kind, optuna.TrialPruned):
+            self.finish()
+        elif issubclass(kind, KeyboardInterrupt):
+            self._queue_again()
+
+    def _queue_again(self) -> None:
+        """Let the next worker go on from here, if there is a checkpoint to go on from."""
+        if self._live is None or self._checkpoint is None or not self._checkpoint.path.exists():
+            return
+        requeue(self._live.study, self._live.storage.get_trial(self._live._trial_id))
+        _logger.info(f"Trial {self._live.number} is queued again, to go on from its checkpoint.")
+
+    @property
+    def _is_multi_objective(self) -> bool:
+        return self._live is not None and len(self._live.study.directions) > 1
+
+    def _record(self, value: float, epoch: int) -> None:
+        """Add a point to the curve without pruning; what the trial has is not sent again."""
+        if epoch < 0:
+            raise ValueError(f"{epoch=} must not be negative.")
+        self.curve[epoch] = value
+        if self._is_multi_objective:
+            self._trial.set_user_attr(CURVE_ATTR, [list(point) for point in self.curve.items()])
+        elif epoch not in self._known_epochs:
+            self._trial.report(value, epoch)
+
+
+def _number(name: str, value: Any) -> bool | int | float:
+    """Return `value` as a plain number: databases refuse NumPy's."""
+    plain = value.item() if isinstance(value, (np.generic, torch.Tensor)) else value
+    if isinstance(plain, bool):
+        return plain
+    if isinstance(plain, numbers.Integral):
+        return int(plain)
+    if isinstance(plain, numbers.Real):
+        return float(plain)
+    raise TypeError(f"log({name}={value!r}): a number is needed, not a {type(value).__name__}.")

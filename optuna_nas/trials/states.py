@@ -1,0 +1,203 @@
+"""Training state on disk: one safetensors file, exact and never pickled.
+
+1. The state, a tree of dicts, lists, tuples, tensors, numbers, strings, booleans and None, is
+   walked once. Tensors are set aside under readable names (`model.conv.weight`); two references to
+   the same tensor are stored once.
+2. What is left, the tree with the tensors' names in it, becomes JSON in the metadata of the file,
+   next to a header that says whose state it is. Dicts are written as pairs, so that integer keys
+   (optimizers have them) stay integers.
+3. The file is written to a temporary name in the same folder, synced and renamed: readers see the
+   old file or the new one, never half of one.
+
+Values, shapes and dtypes survive to the last bit. Strides, devices and subclasses of dict do not:
+tensors come back contiguous on the CPU.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import safetensors
+import torch
+from safetensors.torch import save
+
+__all__ = ["CorruptStateError", "read_header", "read_state", "write_atomically", "write_state"]
+
+_KEY = "optuna_nas"
+_FORMAT = 1
+_DTYPES = frozenset(
+    {
+        *(torch.bool, torch.uint8, torch.uint16, torch.uint32, torch.uint64),
+        *(torch.int8, torch.int16, torch.int32, torch.int64),
+        *(torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.complex64),
+        *(torch.float8_e4m3fn, torch.float8_e5m2),
+    }
+)
+
+
+class CorruptStateError(ValueError):
+    """A file is not a state this version can read: truncated, damaged or foreign."""
+
+
+def write_state(path: Path, state: Mapping[Any, Any], header: Mapping[str, Any]) -> None:
+    """Write `state` and `header` to `path` in one atomic step.
+
+    Args:
+        path: The file; its folder is made if needed.
+        state: A tree of dicts, lists, tuples, tensors, numbers, strings, booleans and None.
+        header: What the file is about, as JSON; can be read without the tensors.
+
+    Raises:
+        TypeError: If the state holds anything else; the message names the place.
+        OSError: If the file cannot be written. The old file is then still there.
+    """
+    encoder = _Encoder()
+    tree = encoder.encode(state, ())
+    about = {"format": _FORMAT, "header": dict(header), "state": tree}
+    metadata = {"format": "pt", _KEY: json.dumps(about, separators=(",", ":"))}
+    write_atomically(path, save(encoder.tensors, metadata))
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """Read what the file at `path` is about, without its tensors.
+
+    Raises:
+        CorruptStateError: If the file is no state of ours.
+        OSError: If it cannot be read at all.
+    """
+    header, _ = _read(path, tensors=False)
+    return header
+
+
+def read_state(path: Path) -> tuple[dict[Any, Any], dict[str, Any]]:
+    """Read a state and its header back.
+
+    Raises:
+        CorruptStateError: If the file is no state of ours.
+        OSError: If it cannot be read at all.
+    """
+    header, state = _read(path, tensors=True)
+    if not isinstance(state, dict):
+        raise CorruptStateError(f"{path}: a state is a dict, this file holds a {type(state)}.")
+    return state, header
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Put `content` at `path` through a synced temporary file in the same folder.
+
+    Raises:
+        OSError: If it cannot be written; what was at `path` is then untouched.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    if os.name == "posix":  # elsewhere a folder cannot be opened, and a rename needs no sync
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+class _Encoder:
+    """Turns a state into JSON values and collects its tensors on the way."""
+
+    def __init__(self) -> None:
+        self.tensors: dict[str, torch.Tensor] = {}
+        self._names: dict[tuple[Any, ...], str] = {}
+
+    def encode(self, value: Any, place: tuple[str, ...]) -> Any:
+        """Return `value` as JSON; every JSON object has one key that names what it stands for."""
+        if isinstance(value, np.generic):
+            value = value.item()
+        if value is None or isinstance(value, bool):
+            return value
+        for kind in (int, float, str):
+            if isinstance(value, kind):
+                return kind(value)
+        if isinstance(value, torch.Tensor):
+            return {"tensor": self._store(value, place)}
+        if isinstance(value, Mapping):
+            return {
+                "dict": [
+                    [self.encode(key, place), self.encode(item, (*place, str(key)))]
+                    for key, item in value.items()
+                ]
+            }
+        if isinstance(value, (list, tuple)):
+            items = [self.encode(item, (*place, str(i))) for i, item in enumerate(value)]
+            return items if isinstance(value, list) else {"tuple": items}
+        raise TypeError(
+            f"state{_place(place)} is a {type(value).__module__}.{type(value).__qualname__}; a "
+            "state holds dicts, lists, tuples, tensors, numbers, strings, booleans and None."
+        )
+
+    def _store(self, tensor: torch.Tensor, place: tuple[str, ...]) -> str:
+        if tensor.layout is not torch.strided or tensor.dtype not in _DTYPES or tensor.is_meta:
+            raise TypeError(
+                f"state{_place(place)} is a {tensor.layout} tensor of {tensor.dtype} on "
+                f"{tensor.device}; a state holds dense tensors with data, of one of the dtypes "
+                f"{', '.join(sorted(str(dtype) for dtype in _DTYPES))}."
+            )
+        identity = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype, tensor.device)
+        if tensor.numel() and identity in self._names:
+            return self._names[identity]
+        plain = ".".join(place).encode("ascii", "backslashreplace").decode()
+        name, copies = plain, 1
+        while name in self.tensors or name in ("", "__metadata__"):
+            copies += 1
+            name = f"{plain}#{copies}"
+        # A copy of its own: safetensors refuses views of one storage.
+        self.tensors[name] = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        self._names[identity] = name
+        return name
+
+
+def _place(place: tuple[str, ...]) -> str:
+    return "".join(f"[{key!r}]" for key in place)
+
+
+def _read(path: Path, *, tensors: bool) -> tuple[dict[str, Any], Any]:
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            about = json.loads((file.metadata() or {})[_KEY])
+            if about["format"] != _FORMAT:
+                raise CorruptStateError(
+                    f"{path}: written in format {about['format']}, this version reads {_FORMAT}."
+                )
+            # Copied: the file is mapped into memory, and may be replaced while we train.
+            found = {name: file.get_tensor(name).clone() for name in file.keys() if tensors}  # noqa: SIM118
+        return dict(about["header"]), _decode(about["state"], found) if tensors else None
+    except CorruptStateError:
+        raise
+    except (safetensors.SafetensorError, LookupError, TypeError, ValueError, RecursionError) as e:
+        raise CorruptStateError(f"{path}: {type(e).__name__}: {e}") from e
+
+
+def _decode(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
+    if isinstance(value, list):
+        return [_decode(item, tensors) for item in value]
+    if not isinstance(value, dict):
+        return value
+    [(kind, content)] = value.items()
+    if kind == "tensor":
+        return tensors[content]
+    if kind == "tuple":
+        return tuple(_decode(item, tensors) for item in content)
+    if kind == "dict":
+        return {_decode(key, tensors): _decode(item, tensors) for key, item in content}
+    raise ValueError(f"unknown kind {kind!r}")
