@@ -9,7 +9,11 @@ from optuna_nas._version import __version__
 
 if TYPE_CHECKING:
     from optuna_nas import data, networks, objectives, samplers, spaces, surrogates, visualization
-    from optuna_nas.samplers import BananasSampler, RegularizedEvolutionSampler
+    from optuna_nas.samplers import (
+        BananasSampler,
+        LocalSearchSampler,
+        RegularizedEvolutionSampler,
+    )
 
 _MODULES = frozenset(
     {
@@ -23,10 +27,11 @@ _MODULES = frozenset(
         "visualization",
     }
 )
-_SAMPLERS = frozenset({"BananasSampler", "RegularizedEvolutionSampler"})
+_SAMPLERS = frozenset({"BananasSampler", "LocalSearchSampler", "RegularizedEvolutionSampler"})
 
 __all__ = [
     "BananasSampler",
+    "LocalSearchSampler",
     "RegularizedEvolutionSampler",
     "__version__",
     "data",

@@ -2,14 +2,14 @@
 
 1. Each image is mirrored left to right with probability 1/2.
 2. Each image is padded with zeros on all sides and cropped back at a uniformly drawn place.
-3. A square is set to zero in each image, its centre drawn uniformly over the image, clipped at the borders
-   (DeVries and Taylor, Improved Regularization of Convolutional Neural Networks with Cutout, 2017,
-   arXiv:1708.04552).
+3. A square is set to zero in each image, its centre drawn uniformly over the image, clipped at
+   the borders (DeVries and Taylor, Improved Regularization of Convolutional Neural Networks with
+   Cutout, 2017, arXiv:1708.04552).
 
 Images are expected normalised, so that zero is the mean colour of the training split.
 
-*Departures* from the cutout paper's code: a square of odd side keeps its side, where halving it twice
-would make it one pixel smaller.
+*Departures* from the cutout paper's code: a square of odd side keeps its side, where halving it
+twice would make it one pixel smaller.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def augment(
         images: Normalised images, `B C H W`.
         generator: The source of randomness.
         flip: Whether to mirror images left to right with probability 1/2.
-        crop_padding: Pixels of zero padding before the crop; 0 turns the crop off. Less than H and W.
+        crop_padding: Pixels of zero padding before the crop; 0 turns the crop off. Less than H
+            and W.
         cutout: Side of the square set to zero, in pixels; 0 turns it off. At most H and W.
 
     Returns:

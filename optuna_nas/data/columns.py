@@ -1,7 +1,8 @@
 """Which columns of a table hold the images and the labels.
 
-A column is found by its type and its name: among the columns of a fitting type, the one with a common
-name, or else the only one. Where that leaves a doubt, nothing is guessed and the error lists the columns.
+A column is found by its type and its name: among the columns of a fitting type, the one with a
+common name, or else the only one. Where that leaves a doubt, nothing is guessed and the error
+lists the columns.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ LABEL_NAMES = ("label", "labels", "fine_label", "class", "target", "category", "
 def find_image_column(dataset: datasets.Dataset, *, name: str | None, where: str) -> str:
     """Find the column of images.
 
-    Images are `datasets.Image` columns, structs with `bytes` (and `path`), or encoded image files in a
-    binary column.
+    Images are `datasets.Image` columns, structs with `bytes` (and `path`), or encoded image
+    files in a binary column.
 
     Args:
         dataset: The table to look in.

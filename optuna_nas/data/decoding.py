@@ -1,16 +1,18 @@
 """Encoded image files to arrays of bytes.
 
-Only the chosen rows are decoded, a few files at a time, each straight into its place in one uint8 array:
-apart from this array, memory stays bounded.
+Only the chosen rows are decoded, a few files at a time, each straight into its place in one
+uint8 array: apart from this array, memory stays bounded.
 
-Grey images (modes 1, L, LA) have one channel, all others become RGB; transparency is dropped, a palette is
-looked up. If any image of a table is in colour, its grey images are repeated over three channels. Images
-of more than 8 bits a channel are refused, as there is no one right way to shorten them.
+Grey images (modes 1, L, LA) have one channel, all others become RGB; transparency is dropped, a
+palette is looked up. If any of the rows is in colour, the grey ones are repeated over
+three channels. Images of more than 8 bits a channel are refused, as there is no one right way to
+shorten them.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import datasets
 import numpy as np
@@ -46,8 +48,8 @@ def decode_images(
         A uint8 array `n x C x H x W`, C is 1 or 3, in the order of `rows`.
 
     Raises:
-        ValueError: If an image cannot be read (the message names its row and the cause), or if it has
-            another size and `resize` is false.
+        ValueError: If an image cannot be read (the message names its row and the cause), or if
+            it has another size and `resize` is false.
     """
     images = np.empty((0, 1, 0, 0), dtype=np.uint8)
     for index, row, image in _read(dataset, column, rows, where=where):
@@ -55,8 +57,9 @@ def decode_images(
         if (image.height, image.width) != size:
             if not resize:
                 raise ValueError(
-                    f"The image in row {row} of {where} has {image.height} x {image.width} pixels "
-                    f"(height x width), others have {height} x {width}. Pass image_size to resize all."
+                    f"The image in row {row} of {where} has {image.height} x {image.width} "
+                    f"pixels (height x width), others have {height} x {width}. Pass image_size "
+                    "to resize all."
                 )
             image = image.resize((width, height), PIL.Image.Resampling.BILINEAR)
         pixels = np.asarray(image)  # H W or H W 3
@@ -71,7 +74,7 @@ def decode_images(
 def _read(
     dataset: datasets.Dataset, column: str, rows: np.ndarray, *, where: str
 ) -> Iterator[tuple[int, int, PIL.Image.Image]]:
-    """Read rows in the table's order; yield the position in `rows`, the row and its 8-bit image."""
+    """Read rows in the table's order; yield the position in `rows`, the row, its 8-bit image."""
     feature = dataset.features[column]
     decoder = datasets.Image(mode=feature.mode if isinstance(feature, datasets.Image) else None)
     order = np.argsort(rows)
@@ -81,9 +84,7 @@ def _read(
         for file in batch[column]:
             index = int(order[position])
             try:
-                if file is None:
-                    raise ValueError("it is null")
-                image = _grey_or_rgb(decoder.decode_example(file))
+                image = _grey_or_rgb(decoder.decode_example(_with_bytes(file)))
             except Exception as error:
                 path = f" ({file['path']})" if file and file["path"] else ""
                 raise ValueError(
@@ -92,6 +93,15 @@ def _read(
                 ) from error
             yield index, int(rows[index]), image
             position += 1
+
+
+def _with_bytes(file: dict[str, Any] | None) -> dict[str, Any]:
+    """Read a local file here: the decoder would leave it open if it is broken."""
+    if file is None:
+        raise ValueError("it is null")
+    if file["bytes"] is None and file["path"] and Path(file["path"]).is_file():
+        return {"path": file["path"], "bytes": Path(file["path"]).read_bytes()}
+    return file
 
 
 def _grey_or_rgb(image: PIL.Image.Image) -> PIL.Image.Image:

@@ -97,22 +97,23 @@ def batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Iterate once over a split in batches.
 
-    With a generator the images come shuffled, for training: the last batch may be smaller, but a last
-    batch of a single image is left out of this epoch, as batch normalisation cannot train on one image.
-    Without a generator all images come in order, for evaluation.
+    With a generator the images come shuffled, for training: the last batch may be smaller, but a
+    last batch of a single image is left out of this epoch, as batch normalisation cannot train
+    on one image. Without a generator all images come in order, for evaluation.
 
     Args:
         split: The images.
         batch_size: Images per batch; at least 2 with a generator.
         generator: The source of randomness, advanced by each epoch; None for no shuffling.
-        device: Where to put each batch; None leaves it where the split is. A split that fits on the
-            device is faster moved there once, by `split.to(device)`.
+        device: Where to put each batch; None leaves it where the split is. A split that fits on
+            the device is faster moved there once, by `split.to(device)`.
 
     Returns:
         An iterator over images `B C H W` and labels `B`.
 
     Raises:
-        ValueError: If the batch size, or the split, is smaller than 1, or than 2 with a generator.
+        ValueError: If the batch size, or the split, is smaller than 1, or than 2 with a
+            generator.
     """
     least = 1 if generator is None else 2
     if batch_size < least:
@@ -129,11 +130,15 @@ def _batches(
     device: torch.device | str,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     if generator is None:
-        pairs = zip(split.images.split(batch_size), split.labels.split(batch_size), strict=True)
+        pairs = zip(
+            torch.split(split.images, batch_size),
+            torch.split(split.labels, batch_size),
+            strict=True,
+        )
         for images, labels in pairs:
             yield images.to(device), labels.to(device)
         return
     order = torch.randperm(len(split), generator=generator, device=generator.device)
-    for rows in order.to(split.images.device).split(batch_size):
+    for rows in torch.split(order.to(split.images.device), batch_size):
         if len(rows) > 1:
             yield split.images[rows].to(device), split.labels[rows].to(device)

@@ -2,18 +2,21 @@
 
 1. Open the source and choose its training and test splits (`sources.py`).
 2. Find the image and label columns and read the labels (`columns.py`).
-3. Draw the rows of each split from the labels alone, seeded and stratified by class (`splits.py`).
+3. Draw the rows of each split from the labels alone, seeded and stratified by class
+   (`splits.py`).
 4. Decode the images of these rows, and no others, to bytes (`decoding.py`).
-5. Normalise each channel by its mean and standard deviation over the training images.
+5. Normalise each channel by its mean and standard deviation over the training images
+   (`normalisation.py`).
 
-The validation images always come from the source's training split, and the test images never do if the
-source has a test split, so a search that looks at training and validation images has not seen the test.
-A source's own validation split is the test split if it has no other; otherwise it is left unused. From a
-source with one split only, the test images are drawn first.
+The validation images always come from the source's training split, and the test images never do
+if the source has a test split, so a search that looks at training and validation images has not
+seen the test. A source's own validation split is the test split if it has no other; otherwise it
+is left unused. From a source with one split only, the test images are drawn first.
 
-All splits are kept in memory as float32, four bytes a value. That is simple and fast for the data sets
-that architectures are searched on (CIFAR-10 takes 0.7 GB); larger ones are refused before they are decoded,
-by a limit that says what to lower.
+If any of the chosen images is in colour, all become RGB; otherwise they keep one grey channel.
+All splits are kept in memory as float32, four bytes a value. That is simple and fast for the
+data sets that architectures are searched on (CIFAR-10 takes 0.7 GB); larger ones are refused
+before they are decoded, by a limit that says what to lower.
 """
 
 from __future__ import annotations
@@ -29,7 +32,9 @@ from optuna_nas.data.columns import find_image_column, find_label_column
 from optuna_nas.data.decoding import decode_images
 from optuna_nas.data.image_data import ImageData, ImageSplit
 from optuna_nas.data.labels import align_labels, read_labels
-from optuna_nas.data.sources import choose_splits, open_source
+from optuna_nas.data.normalisation import channel_statistics, normalise
+from optuna_nas.data.sources import open_source
+from optuna_nas.data.split_names import choose_splits
 from optuna_nas.data.splits import SplitSizes, check_integer, draw_rows
 
 if TYPE_CHECKING:
@@ -40,7 +45,6 @@ if TYPE_CHECKING:
 
 _BYTES_PER_VALUE = 5  # float32, and uint8 until it is converted
 _FREE_MEMORY_SHARE = 0.5
-_CHUNK = 1024  # images summed up in float64 at a time
 
 
 def load_images(
@@ -78,8 +82,8 @@ def load_images(
             one named like "validation", else the test images are drawn from the training split.
         image_column: The column of images; by default found by type and name.
         label_column: The column of labels; by default found by type and name.
-        image_size: The side, or height and width, in pixels to resize all images to (bilinear). By
-            default images keep their size and must all have the same.
+        image_size: The side, or height and width, in pixels to resize all images to (bilinear).
+            By default images keep their size and must all have the same.
         validation_fraction: The share of validation images among training and validation images;
             not used if `validation_size` is given.
         test_fraction: The share of test images, where they are drawn from the training split; not
@@ -88,7 +92,8 @@ def load_images(
         validation_size: The number of validation images.
         test_size: The number of test images; by default the whole test split.
         seed: Draws the splits. Keep it the same for all trials of a study.
-        memory_limit: The most bytes that loading may take; by default half of the free memory.
+        memory_limit: The most bytes that the images may take while they are normalised, five for
+            each value; by default half of the free memory.
 
     Returns:
         The images, normalised by the mean and standard deviation of the training images.
@@ -121,11 +126,19 @@ def load_images(
     parts = [(train, rows.train), (train, rows.validation), (test, rows.test)]
     pixels = _decode(parts, target_size, memory_limit)
     mean, std = channel_statistics(pixels[0])
-    ready = []
+    ready: list[ImageSplit] = []
     for table, numbers in parts:
         images = normalise(pixels.pop(0), mean, std)  # lets go of the bytes split by split
         ready.append(ImageSplit(images, torch.from_numpy(table.labels[numbers])))
-    return ImageData(str(source), *ready, tuple(train.class_names), mean, std)
+    return ImageData(
+        name=str(source),
+        train=ready[0],
+        validation=ready[1],
+        test=ready[2],
+        class_names=tuple(train.class_names),
+        mean=mean,
+        std=std,
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,17 +185,17 @@ class _Table:
         if len(lost):
             names = [self.class_names[number] for number in lost[:10]]
             raise ValueError(
-                f"The {len(rows)} training images drawn from {self.where} have none of the classes "
-                f"{names}. Raise train_size, or lower the validation or test size."
+                f"The {len(rows)} training images drawn from {self.where} have none of the "
+                f"classes {names}. Raise train_size, or lower the validation or test size."
             )
 
 
 def _height_and_width(image_size: int | tuple[int, int] | None) -> tuple[int, int] | None:
     if image_size is None:
         return None
-    size = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
-    if len(size) != 2:
-        raise ValueError(f"image_size must be a side, or height and width, got {image_size!r}.")
+    size = (image_size, image_size) if isinstance(image_size, int) else image_size
+    if not isinstance(size, (tuple, list)) or len(size) != 2:
+        raise TypeError(f"image_size must be a side, or (height, width), got {image_size!r}.")
     for side in size:
         check_integer("image_size", side, least=1)
     return size[0], size[1]
@@ -205,7 +218,8 @@ def _decode(
 
     count = sum(len(rows) for _, rows in parts)
     train, train_rows = parts[0]
-    _, channels, height, width = decode(train, train_rows[:1], target_size, True).shape
+    _, channels, *own_size = decode(train, train_rows[:1], None, False).shape
+    height, width = target_size or own_size
     limit = memory_limit or int(psutil.virtual_memory().available * _FREE_MEMORY_SHARE)
     _check_memory((count, channels, height, width), limit)
     resize = target_size is not None
@@ -224,42 +238,3 @@ def _check_memory(shape: tuple[int, ...], limit: int) -> None:
             f"more than memory_limit={limit:,}. Lower train_size, validation_size, test_size or "
             "image_size, or raise memory_limit."
         )
-
-
-def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return the mean and standard deviation of each channel, with pixel values in 0..1.
-
-    Args:
-        images: Images, uint8, `N C H W`.
-
-    Returns:
-        The means and the (population) standard deviations; 1 instead of a standard deviation of 0,
-        so that a constant channel is normalised to zero.
-    """
-    total = torch.zeros(images.shape[1], dtype=torch.float64)  # C
-    squares = torch.zeros_like(total)  # C
-    for chunk in images.split(_CHUNK):
-        values = chunk.to(torch.float64)  # n C H W; sums of integers, exact up to 2^53
-        total += values.sum((0, 2, 3))
-        squares += values.square().sum((0, 2, 3))
-    number = images.numel() / images.shape[1]
-    mean = total / number
-    std = (squares / number - mean.square()).clamp(min=0).sqrt()
-    std[std == 0] = 255
-    return tuple((mean / 255).tolist()), tuple((std / 255).tolist())
-
-
-def normalise(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
-    """Return `(images / 255 - mean) / std` for each channel.
-
-    Args:
-        images: Images, uint8, `N C H W`.
-        mean: The mean of each channel, length C.
-        std: The standard deviation of each channel, length C.
-
-    Returns:
-        Normalised images, float32, `N C H W`.
-    """
-    shape = (1, -1, 1, 1)
-    values = images.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
-    return values.sub_(torch.tensor(mean).view(shape)).div_(torch.tensor(std).view(shape))

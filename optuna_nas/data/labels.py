@@ -1,7 +1,7 @@
 """Labels as class numbers, the same for every split.
 
-Classes are numbered once, from the training split, and other splits are renumbered by the names of
-their classes: two files may list the same classes in different orders.
+Classes are numbered once, from the training split, and other splits are renumbered by the names
+of their classes: two files may list the same classes in different orders.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ def read_labels(
 ) -> tuple[np.ndarray, list[str]]:
     """Read a label column as class numbers.
 
-    A `ClassLabel` column keeps its own classes in its own order, those without rows too. Other columns
-    have the classes that occur, sorted: integers by value, strings alphabetically.
+    A `ClassLabel` column keeps its own classes in its own order, those without rows too. Other
+    columns have the classes that occur, sorted: integers by value, strings alphabetically.
 
     Args:
         dataset: The table to read.
@@ -39,9 +39,9 @@ def read_labels(
         absent |= labels < 0
     if absent.any():
         raise ValueError(
-            f"{where} has no label (null or negative) in {absent.sum()} of its {len(labels)} rows, "
-            f"first in row {absent.argmax()} of column {column!r}. If this is a test split without "
-            "labels, name another with test_split."
+            f"{where} has no label (null or negative) in {absent.sum()} of its {len(labels)} "
+            f"rows, first in row {absent.argmax()} of column {column!r}. If this is a test split "
+            "without labels, name another with test_split."
         )
     feature = dataset.features[column]
     if isinstance(feature, datasets.ClassLabel):
@@ -79,4 +79,5 @@ def align_labels(
         raise ValueError(
             f"{where} has {len(unknown)} classes without a training image: {unknown[:10]}."
         )
-    return np.array([trained.get(name, -1) for name in names], dtype=np.int64)[labels]
+    numbers = np.array([trained.get(name, -1) for name in names], dtype=np.int64)
+    return np.take(numbers, labels)

@@ -3,12 +3,12 @@
 Parts of a table are disjoint, seeded and stratified by class:
 
 1. Shuffle the rows and queue them up by class.
-2. For each part in turn, share its size out over the classes in proportion to the rows they have left
-   (largest remainder: every class gets the floor or the ceiling of its exact share).
+2. For each part in turn, share its size out over the classes in proportion to the rows they have
+   left (largest remainder: every class gets the floor or the ceiling of its exact share).
 3. Take that many rows from the front of each queue, and shuffle the part.
 
-Parts are taken in the order test, validation, training, so the rows of a part do not depend on the sizes
-of those after it.
+Parts are taken in the order test, validation, training, so the rows of a part do not depend on
+the sizes of those after it.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ class SplitSizes:
     Attributes:
         train: The number of training images, or None for all that are left.
         validation: The number of validation images, or None for a fraction.
-        test: The number of test images, or None for the whole test split, or for a fraction of the
-            training split if there is no test split.
-        validation_fraction: The share of validation images among those of training and validation,
-            so that 4,000 training images come with 1,000 for validation at 0.2.
+        test: The number of test images, or None for the whole test split, or for a fraction of
+            the training split if there is no test split.
+        validation_fraction: The share of validation images among those of training and
+            validation, so that 4,000 training images come with 1,000 for validation at 0.2.
         test_fraction: The share of test images in the training split, if there is no test split.
 
     Raises:

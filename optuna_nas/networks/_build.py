@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TypeAlias
 
 import torch
@@ -91,13 +92,9 @@ def build_network(
 ) -> nn.Module:
     """Build the network of an architecture, by default in its published size.
 
-    ================  ==================================  ===================================
-    space             `channels`                          `cells`
-    ================  ==================================  ===================================
-    `CellSpace`       16: of the first of three stages    5: in each of the three stages
-    `NASBench101Space`  128: of the first of three stacks   3: in each of the three stacks
-    `DARTSSpace`      36: of a node of the first cells    20: in all
-    ================  ==================================  ===================================
+    - `CellSpace`: `channels` (16) in the first of three stages, `cells` (5) in each stage.
+    - `NASBench101Space`: `channels` (128) in the first of three stacks, `cells` (3) in each stack.
+    - `DARTSSpace`: `channels` (36) in a node of the first cells, `cells` (20) in all.
 
     Weights are initialised as torch does by default. Those of convolutions lie in the memory
     format `torch.channels_last`, in which these networks train 1.2 to 2.2 times as fast on a CPU;
@@ -152,9 +149,9 @@ def build_network(
 
 
 def _positive(name: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
         raise ValueError(f"`{name}` is {value!r}; allowed is an integer of 1 or more.")
-    return value
+    return int(value)
 
 
 @contextmanager

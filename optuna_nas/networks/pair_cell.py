@@ -33,7 +33,7 @@ class PairCell(nn.Module):
         after_reduction: Whether input 0 still has twice the resolution of input 1.
 
     Raises:
-        ValueError: An operation is unknown.
+        ValueError: An operation is unknown, or one reads a node that does not come before.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class PairCell(nn.Module):
         after_reduction: bool,
     ) -> None:
         super().__init__()
+        _check(genes, concat)
         self.channels = channels
         self.stride = 2 if reduction else 1
         self.concat = tuple(concat)
@@ -105,3 +106,16 @@ class PairCell(nn.Module):
             if node not in nodes:
                 nodes[node] = zeros(last, self.channels, self.stride)
         return torch.cat([nodes[node] for node in self.concat], dim=1)
+
+
+def _check(genes: Sequence[tuple[str, int]], concat: Sequence[int]) -> None:
+    """Refuse a cell that is not a graph of pairs."""
+    nodes = range(2, 2 + len(genes) // 2)
+    ordered = all(0 <= source < 2 + i // 2 for i, (_, source) in enumerate(genes))
+    if len(genes) % 2 or not ordered:
+        raise ValueError(
+            f"`genes` is {genes!r}; allowed are pairs (operation, input), two for each node from "
+            "2 on, with inputs below the node."
+        )
+    if not concat or not set(concat) <= set(nodes):
+        raise ValueError(f"`concat` is {concat!r}; allowed are some of the nodes {list(nodes)}.")

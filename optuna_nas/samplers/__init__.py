@@ -6,11 +6,13 @@ from optuna_nas.samplers._base import ArchitectureSampler, Request
 from optuna_nas.samplers._history import History, Observation
 from optuna_nas.samplers.bananas import BananasSampler
 from optuna_nas.samplers.evolution import RegularizedEvolutionSampler
+from optuna_nas.samplers.local_search import LocalSearchSampler
 
 __all__ = [
     "ArchitectureSampler",
     "BananasSampler",
     "History",
+    "LocalSearchSampler",
     "Observation",
     "RegularizedEvolutionSampler",
     "Request",

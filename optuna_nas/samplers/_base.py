@@ -15,6 +15,7 @@ another process goes on as it would have.
 from __future__ import annotations
 
 import threading
+import weakref
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ import numpy as np
 from optuna.samplers import BaseSampler, PartialFixedSampler
 from optuna.trial import FrozenTrial, TrialState
 
+from optuna_nas._checks import checked_integer
 from optuna_nas.samplers._history import PROPOSAL_ATTRIBUTE, History, HistoryReader
 from optuna_nas.spaces import Architecture, FlatSpace, SearchSpace, recall_space
 from optuna_nas.spaces.flat import draw
@@ -43,7 +45,7 @@ class Request:
     """What a subclass needs to propose architectures for one trial.
 
     Attributes:
-        study: The study's identifier in its storage.
+        study: Stands for the study: the same object in all requests of one study.
         number: The trial's number.
         space: The search space.
         history: What is known.
@@ -51,7 +53,7 @@ class Request:
         seed: The sampler's seed.
     """
 
-    study: int
+    study: object
     number: int
     space: SearchSpace
     history: History
@@ -76,7 +78,11 @@ class ArchitectureSampler(BaseSampler):
         space: The search space; None finds it on the study.
         deduplicate: Whether an architecture is never proposed twice. Switch it off for an
             objective whose noise is worth averaging.
-        seed: Seed of all randomness. Workers may share it.
+        seed: Seed of all randomness, 0 or more. Workers may share it.
+
+    Raises:
+        TypeError: `space` is not a search space.
+        ValueError: `seed` is not an integer of 0 or more.
     """
 
     def __init__(
@@ -93,8 +99,8 @@ class ArchitectureSampler(BaseSampler):
             )
         self._space = space
         self._deduplicate = deduplicate
-        self._seed = _entropy() if seed is None else seed
-        self._views: dict[int, _StudyView] = {}
+        self._seed = _entropy() if seed is None else checked_integer("seed", seed, 0)
+        self._viewed: tuple[object, _StudyView] = (None, _StudyView())
         self._lock = threading.RLock()
 
     @abstractmethod
@@ -113,9 +119,11 @@ class ArchitectureSampler(BaseSampler):
     ) -> dict[str, BaseDistribution]:
         """Return the distributions of the whole space."""
         space = self._space or recall_space(study)
-        distributions = (
-            space.distributions if space else self._view(study).distributions(_trials(study))
-        )
+        if space is not None:
+            distributions = space.distributions
+        else:
+            with self._lock:
+                distributions = self._view(study).distributions(_trials(study))
         return {name: d for name, d in distributions.items() if not d.single()}
 
     def sample_relative(
@@ -130,10 +138,11 @@ class ArchitectureSampler(BaseSampler):
             return {}
         with self._lock:
             space = self._space or recall_space(study) or FlatSpace(search_space)
-            reader = self._view(study).reader(space)
+            view = self._view(study)
+            reader = view.reader(space)
             history = reader.read(study, _trials(study), except_number=trial.number)
             pinned = _pinned(study, trial, space)
-            request = Request(study._study_id, trial.number, space, history, pinned, self._seed)
+            request = Request(view.token, trial.number, space, history, pinned, self._seed)
             architecture = self._claim(study, trial, request, reader)
         # A conditional parameter that the parent did not have is sampled independently.
         return {name: architecture[name] for name in search_space if name in architecture}
@@ -195,14 +204,16 @@ class ArchitectureSampler(BaseSampler):
                 )
 
     def _view(self, study: optuna.Study) -> _StudyView:
+        # Identifiers are unique within a storage only: all studies in memory have the same.
+        which = weakref.ref(study._storage), study._study_id
         with self._lock:
             # One study at a time is kept, so that a sampler used for many does not grow.
-            if study._study_id not in self._views:
-                self._views = {study._study_id: _StudyView()}
-            return self._views[study._study_id]
+            if self._viewed[0] != which:
+                self._viewed = which, _StudyView()
+            return self._viewed[1]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_lock": None, "_views": {}}
+        return {**self.__dict__, "_lock": None, "_viewed": (None, _StudyView())}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _lock=threading.RLock())
@@ -212,6 +223,7 @@ class _StudyView:
     """What a sampler remembers of a study to look at each trial only once."""
 
     def __init__(self) -> None:
+        self.token = object()
         self._distributions: dict[str, BaseDistribution] = {}
         self._looked_at: set[int] = set()
         self._reader: HistoryReader | None = None

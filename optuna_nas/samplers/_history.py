@@ -24,7 +24,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import optuna
 
@@ -55,14 +55,27 @@ class Observation:
 
 @dataclass(frozen=True)
 class History:
-    """The observations of a study by trial number, and the keys that must not be repeated."""
+    """What is known of a study.
+
+    Attributes:
+        observations: The finished trials that tell something, by trial number.
+        keys: The architecture's key of every finished or pending trial, by trial number.
+    """
 
     observations: Sequence[Observation]
-    taken: frozenset[str]
+    keys: Mapping[int, str]
 
     def before(self, number: int) -> History:
         """The history as known from trials below a number."""
-        return History([o for o in self.observations if o.number < number], self.taken)
+        return History(
+            [o for o in self.observations if o.number < number],
+            {n: key for n, key in self.keys.items() if n < number},
+        )
+
+    @cached_property
+    def taken(self) -> frozenset[str]:
+        """The keys that must not be repeated."""
+        return frozenset(self.keys.values())
 
     @cached_property
     def values(self) -> np.ndarray:
@@ -102,18 +115,18 @@ class HistoryReader:
             except_number: The trial that asks; it is not pending to itself.
         """
         sign = -1.0 if study.direction == StudyDirection.MAXIMIZE else 1.0
-        finished, taken = [], set()
+        finished, keys = [], {}
         for trial in trials:
             if trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
                 architecture = self._finished(trial)
                 if architecture is not None:
                     finished.append((trial, architecture))
-                    taken.add(architecture.key)
+                    keys[trial.number] = architecture.key
             elif not trial.state.is_finished() and trial.number != except_number:
                 architecture = self._pending(trial)
                 if architecture is not None:
-                    taken.add(architecture.key)
-        return History(_observations(finished, sign), frozenset(taken))
+                    keys[trial.number] = architecture.key
+        return History(_observations(finished, sign), keys)
 
     def _finished(self, trial: FrozenTrial) -> Architecture | None:
         if trial.number not in self._architectures:

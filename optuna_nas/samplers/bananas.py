@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
+from optuna_nas._checks import checked_integer
 from optuna_nas._choices import choose
 from optuna_nas._threads import single_blas_thread
 from optuna_nas.samplers._base import ArchitectureSampler, Request
@@ -111,38 +112,36 @@ class BananasSampler(ArchitectureSampler):
         seed: int | None = None,
     ) -> None:
         super().__init__(space, deduplicate=deduplicate, seed=seed)
-        for name, value in {
-            "n_startup_trials": n_startup_trials,
-            "batch_size": batch_size,
-        }.items():
-            if value < 1:
-                raise ValueError(f"`{name}` is {value}; allowed is 1 or more.")
         if predictor is not None and loss is not None:
             raise ValueError(
                 "`loss` belongs to the default predictor; give it to your `predictor` instead."
             )
-        self._n_startup_trials = n_startup_trials
-        self._batch_size = batch_size
+        self._n_startup_trials = checked_integer("n_startup_trials", n_startup_trials)
+        self._batch_size = checked_integer("batch_size", batch_size)
         self._encoding = (
-            choose("encoding", encoding, _ENCODINGS)() if isinstance(encoding, str) else encoding
+            encoding
+            if encoding is None or isinstance(encoding, Encoding)
+            else choose("encoding", encoding, _ENCODINGS)()
         )
-        if isinstance(loss, str):
+        if loss is not None and not isinstance(loss, Loss):
             loss = choose("loss", loss, _LOSSES)()
         self._predictor = predictor or MLPEnsemble(loss=loss)
         self._acquisition = (
-            choose("acquisition", acquisition, _ACQUISITIONS)
-            if isinstance(acquisition, str)
-            else acquisition
+            acquisition
+            if callable(acquisition)
+            else choose("acquisition", acquisition, _ACQUISITIONS)
         )
         self._candidate_generator = (
-            choose("candidates", candidates, _CANDIDATES)()
-            if isinstance(candidates, str)
-            else candidates
+            candidates
+            if isinstance(candidates, CandidateGenerator)
+            else choose("candidates", candidates, _CANDIDATES)()
         )
         self._batch: tuple[object, list[Architecture]] | None = None
 
     def propose(self, request: Request) -> Iterable[Architecture]:
         """Return the candidates of the trial's batch, best score first."""
+        if self._encoding is not None:
+            self._encoding.dimension(request.space)  # what does not fit fails at the first trial
         startup = self._n_startup_trials
         start = startup + (request.number - startup) // self._batch_size * self._batch_size
         history = request.history.before(start)
@@ -155,7 +154,8 @@ class BananasSampler(ArchitectureSampler):
         batch = (request.study, start, request.space, tuple(sorted(request.pinned.items())))
         if self._batch is None or self._batch[0] != batch:
             self._batch = batch, self._rank(request, history, start)
-        return self._batch[1]
+        # Without the check for duplicates each trial of a batch takes its own rank.
+        return self._batch[1] if self._deduplicate else self._batch[1][request.number - start :]
 
     def _rank(self, request: Request, history: History, start: int) -> list[Architecture]:
         rng = request.rng(start, 2)
@@ -163,7 +163,7 @@ class BananasSampler(ArchitectureSampler):
             request.space,
             [o.architecture for o in history.ranked],
             request.adopt,
-            lambda architecture: architecture.key not in history.taken,
+            lambda architecture: not self._deduplicate or architecture.key not in history.taken,
             rng,
         )
         candidates = self._candidate_generator(pool)

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from optuna_nas._checks import checked_integer
 from optuna_nas._choices import choose
 from optuna_nas.samplers._base import ArchitectureSampler, Request
 from optuna_nas.samplers._history import Observation
@@ -66,14 +67,8 @@ class RegularizedEvolutionSampler(ArchitectureSampler):
         seed: int | None = None,
     ) -> None:
         super().__init__(space, deduplicate=deduplicate, seed=seed)
-        for name, value in {
-            "population_size": population_size,
-            "tournament_size": tournament_size,
-        }.items():
-            if value < 1:
-                raise ValueError(f"`{name}` is {value}; allowed is 1 or more.")
-        self._population_size = population_size
-        self._tournament_size = tournament_size
+        self._population_size = checked_integer("population_size", population_size)
+        self._tournament_size = checked_integer("tournament_size", tournament_size)
         self._survivors = choose("removal", removal, _SURVIVORS)
 
     def population(self, observations: Sequence[Observation]) -> list[Observation]:

@@ -180,7 +180,7 @@ class SearchSpace(ABC):
         return self is other or self.to_dict() == other.to_dict()
 
     def __hash__(self) -> int:
-        return hash((self.name, tuple(self._distributions)))
+        return hash((self.name, frozenset(self._distributions)))
 
     def __repr__(self) -> str:
         arguments = (f"{k}={v!r}" for k, v in self.to_dict().items() if k != "space")

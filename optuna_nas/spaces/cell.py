@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import networkx as nx
 from optuna.distributions import CategoricalDistribution
 
+from optuna_nas._checks import checked_integer
 from optuna_nas.spaces.architecture import Architecture, Path, PathBlock
 from optuna_nas.spaces.base import SearchSpace
 from optuna_nas.spaces.folding import WEIGHTLESS, Folding
@@ -50,9 +51,7 @@ class CellSpace(SearchSpace):
         *,
         weightless: Sequence[str] | None = None,
     ) -> None:
-        if isinstance(num_nodes, bool) or not isinstance(num_nodes, int) or num_nodes < 2:
-            raise ValueError(f"`num_nodes` is {num_nodes!r}; allowed is an integer of 2 or more.")
-        self.num_nodes = num_nodes
+        self.num_nodes = checked_integer("num_nodes", num_nodes, 2)
         self.operations = _checked_names(operations)
         if weightless is None:
             weightless = [name for name in self.operations if name in WEIGHTLESS]
@@ -61,12 +60,12 @@ class CellSpace(SearchSpace):
                 f"`weightless` names {unknown}; allowed are the operations {self.operations}."
             )
         self.weightless = tuple(sorted(weightless))
-        self.edges = tuple((i, j) for j in range(1, num_nodes) for i in range(j))
+        self.edges = tuple((i, j) for j in range(1, self.num_nodes) for i in range(j))
         self._names = {edge: f"edge_{edge[0]}_{edge[1]}" for edge in self.edges}
         super().__init__(
             {name: CategoricalDistribution(self.operations) for name in self._names.values()}
         )
-        self._routes = _routes(num_nodes)
+        self._routes = _routes(self.num_nodes)
 
     def operation(self, architecture: Architecture, edge: tuple[int, int]) -> str:
         """The operation on an edge `(source, target)`."""

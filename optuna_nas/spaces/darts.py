@@ -123,6 +123,12 @@ class DARTSSpace(SearchSpace):
         params: dict[str, Any] = {}
         for cell, concat in (("normal", "normal_concat"), ("reduce", "reduce_concat")):
             genes: Sequence[Gene] = getattr(genotype, cell)
+            for gene in genes:
+                if not _is_gene(gene):
+                    raise ValueError(
+                        f"`genotype.{cell}` has the pair {gene!r}; allowed are pairs of an "
+                        "operation's name and a node's number."
+                    )
             if len(genes) != 2 * len(NODES) or tuple(getattr(genotype, concat)) != NODES:
                 raise ValueError(
                     f"`genotype.{cell}` has {len(genes)} pairs and concatenates "
@@ -306,5 +312,15 @@ class DARTSSpace(SearchSpace):
 
 def _literal(node: ast.expr) -> Any:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range":
-        return list(range(*(ast.literal_eval(argument) for argument in node.args)))
+        numbers = range(*(ast.literal_eval(argument) for argument in node.args))
+        return list(numbers[: len(NODES) + 1])  # more are refused anyway, however many there are
     return ast.literal_eval(node)
+
+
+def _is_gene(gene: object) -> bool:
+    return (
+        isinstance(gene, (tuple, list))
+        and len(gene) == 2
+        and isinstance(gene[0], str)
+        and isinstance(gene[1], int)
+    )

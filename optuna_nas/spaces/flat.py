@@ -115,18 +115,22 @@ class FlatSpace(SearchSpace):
         return json.dumps(architecture.params, sort_keys=True)
 
     def parse(self, text: str) -> Architecture:
-        """Read the parameters from JSON.
+        """Read the parameters from JSON; as in :meth:`read`, some may be absent.
 
         Raises:
-            ValueError: The text is not a JSON object with this space's parameters.
+            ValueError: The text is not a JSON object with parameters of this space.
         """
         try:
             params = json.loads(text)
         except json.JSONDecodeError as error:
             raise ValueError(f"`text` is {text!r}; needed is a JSON object: {error}.") from error
-        if not isinstance(params, dict):
-            raise ValueError(f"`text` is {text!r}; needed is a JSON object.")
-        return self.architecture(params)
+        architecture = self.read(params) if isinstance(params, dict) else None
+        if architecture is None:
+            raise ValueError(
+                f"`text` is {text!r}; needed is a JSON object with values of "
+                f"{list(self._distributions)}."
+            )
+        return architecture
 
     def to_dict(self) -> dict[str, Any]:
         """Describe the space in JSON types."""
@@ -175,9 +179,7 @@ def draw(distribution: BaseDistribution, rng: np.random.Generator) -> Any:
         return distribution.choices[rng.integers(len(distribution.choices))]
     assert isinstance(distribution, (FloatDistribution, IntDistribution))
     if distribution.step is not None and not distribution.log:
-        steps = math.floor((distribution.high - distribution.low) / distribution.step + 1e-9)
-        value = distribution.low + int(rng.integers(steps + 1)) * distribution.step
-        return min(value, distribution.high)
+        return _on_grid(int(rng.integers(_last_step(distribution) + 1)), distribution)
     return from_unit(rng.random(), distribution)
 
 
@@ -192,7 +194,9 @@ def perturb(value: Any, distribution: BaseDistribution, rng: np.random.Generator
         there = here + scale * rng.normal()
         if 0 <= there <= 1 and (moved := from_unit(there, distribution)) != value:
             return moved
-    return draw(distribution, rng)
+    while (drawn := draw(distribution, rng)) == value:
+        pass
+    return drawn
 
 
 def _limits(distribution: FloatDistribution | IntDistribution) -> tuple[float, float]:
@@ -201,13 +205,28 @@ def _limits(distribution: FloatDistribution | IntDistribution) -> tuple[float, f
     return distribution.low, distribution.high
 
 
+def _last_step(distribution: FloatDistribution | IntDistribution) -> int:
+    assert distribution.step is not None
+    return math.floor((distribution.high - distribution.low) / distribution.step + 1e-9)
+
+
+def _on_grid(step: int, distribution: FloatDistribution | IntDistribution) -> float | int:
+    """The value of a step, always computed the same way so that equal values are identical."""
+    assert distribution.step is not None
+    return min(distribution.low + step * distribution.step, distribution.high)
+
+
 def _adjacent(value: Any, distribution: BaseDistribution) -> list[Any]:
     if isinstance(distribution, CategoricalDistribution):
         return [choice for choice in distribution.choices if choice != value]
     assert isinstance(distribution, (FloatDistribution, IntDistribution))
     if distribution.step is not None and not distribution.log:
-        moved = [value - distribution.step, value + distribution.step]
-        return [v for v in moved if distribution._contains(v)]
+        step = round((value - distribution.low) / distribution.step)
+        return [
+            _on_grid(moved, distribution)
+            for moved in (step - 1, step + 1)
+            if 0 <= moved <= _last_step(distribution)
+        ]
     here = unit(value, distribution)
     moved = [from_unit(min(max(here + s, 0.0), 1.0), distribution) for s in (-_STEP, _STEP)]
     return [v for v in moved if v != value]

@@ -11,12 +11,14 @@ ICML 2019, arXiv 1902.09635.
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import networkx as nx
 import numpy as np
 from optuna.distributions import CategoricalDistribution
 
+from optuna_nas._checks import checked_integer
 from optuna_nas.spaces.architecture import Architecture, Path, PathBlock
 from optuna_nas.spaces.base import InvalidArchitectureError, SearchSpace
 from optuna_nas.spaces.canonical import canonical_form
@@ -54,17 +56,13 @@ class NASBench101Space(SearchSpace):
     """
 
     def __init__(self, max_vertices: int = 7, max_edges: int = 9) -> None:
-        if not isinstance(max_vertices, int) or max_vertices < 3:
-            raise ValueError(f"`max_vertices` is {max_vertices!r}; allowed is 3 or more.")
-        if not isinstance(max_edges, int) or max_edges < 1:
-            raise ValueError(f"`max_edges` is {max_edges!r}; allowed is 1 or more.")
-        self.max_vertices = max_vertices
-        self.max_edges = max_edges
+        self.max_vertices = checked_integer("max_vertices", max_vertices, 3)
+        self.max_edges = checked_integer("max_edges", max_edges)
         self.operations = NAS_BENCH_101_OPERATIONS
-        pairs = [(i, j) for i in range(max_vertices) for j in range(i + 1, max_vertices)]
-        self.edges = tuple(pairs)
+        pairs = tuple(combinations(range(self.max_vertices), 2))
+        self.edges = pairs
         self._edge_names = {pair: f"edge_{pair[0]}_{pair[1]}" for pair in pairs}
-        self._operation_names = {v: f"op_{v}" for v in range(1, max_vertices - 1)}
+        self._operation_names = {v: f"op_{v}" for v in range(1, self.max_vertices - 1)}
         super().__init__(
             {name: CategoricalDistribution((False, True)) for name in self._edge_names.values()}
             | {
@@ -121,10 +119,19 @@ class NASBench101Space(SearchSpace):
         """
         matrix = np.asarray(matrix)
         k = len(operations)
-        if matrix.shape != (k, k) or not 2 <= k <= self.max_vertices or np.tril(matrix).any():
+        if (
+            matrix.shape != (k, k)
+            or not 2 <= k <= self.max_vertices
+            or np.tril(matrix).any()
+            or not np.isin(matrix, (0, 1)).all()
+        ):
             raise ValueError(
-                f"`matrix` has shape {matrix.shape} for {k} operations; allowed is an "
-                f"upper-triangular k x k matrix with 2 <= k <= {self.max_vertices}."
+                f"`matrix` is {matrix.tolist()} for {k} operations; allowed is an "
+                f"upper-triangular k x k matrix of 0 and 1 with 2 <= k <= {self.max_vertices}."
+            )
+        if (operations[0], operations[-1]) != ("input", "output"):
+            raise ValueError(
+                f"`operations` is {list(operations)}; allowed are labels from 'input' to 'output'."
             )
         places = [*range(k - 1), self.max_vertices - 1]
         params: dict[str, Any] = dict.fromkeys(self._edge_names.values(), False)

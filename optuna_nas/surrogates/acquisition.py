@@ -54,8 +54,8 @@ def ei(members: np.ndarray, incumbent: float, rng: np.random.Generator) -> np.nd
 def pi(members: np.ndarray, incumbent: float, rng: np.random.Generator) -> np.ndarray:
     """Minus the probability to improve on the incumbent."""
     gain, spread = incumbent - members.mean(axis=0), members.std(axis=0)
-    z = np.divide(gain, spread, out=np.sign(gain) * np.inf, where=(spread > 0) & (gain != 0))
-    return -_normal_cdf(np.where(gain == 0, 0.0, z))
+    limit = np.select([gain > 0, gain < 0], [np.inf, -np.inf], 0.0)
+    return -_normal_cdf(np.divide(gain, spread, out=limit, where=spread > 0))
 
 
 _erf = np.vectorize(math.erf, otypes=[float])

@@ -16,6 +16,7 @@ from itertools import islice
 
 import numpy as np
 
+from optuna_nas._checks import checked_integer
 from optuna_nas.spaces import Architecture, SearchSpace
 
 
@@ -40,11 +41,15 @@ class Pool:
 
     def distinct(self, raw: Iterator[Architecture]) -> Iterator[Architecture]:
         """The new architectures of a stream, each function once."""
-        seen: set[str] = set()
+        drawn: set[Architecture] = set()
+        keys: set[str] = set()
         for architecture in raw:
+            if architecture in drawn:  # most mutants come twice, and a key takes longer
+                continue
+            drawn.add(architecture)
             adopted = self.adopt(architecture)
-            if adopted is not None and adopted.key not in seen and self.is_new(adopted):
-                seen.add(adopted.key)
+            if adopted is not None and adopted.key not in keys and self.is_new(adopted):
+                keys.add(adopted.key)
                 yield adopted
 
 
@@ -64,7 +69,7 @@ class RandomCandidates(CandidateGenerator):
     """
 
     def __init__(self, num: int = 100) -> None:
-        self.num = _positive("num", num)
+        self.num = checked_integer("num", num)
 
     def __call__(self, pool: Pool) -> list[Architecture]:
         """Draw until `num` are new, at most ten times as often."""
@@ -85,9 +90,9 @@ class MutationCandidates(CandidateGenerator):
     """
 
     def __init__(self, num: int = 100, *, num_parents: int = 5, max_edits: int = 1) -> None:
-        self.num = _positive("num", num)
-        self.num_parents = _positive("num_parents", num_parents)
-        self.max_edits = _positive("max_edits", max_edits)
+        self.num = checked_integer("num", num)
+        self.num_parents = checked_integer("num_parents", num_parents)
+        self.max_edits = checked_integer("max_edits", max_edits)
 
     def __call__(self, pool: Pool) -> list[Architecture]:
         """Mutate parent after parent until there are `num` new candidates."""
@@ -116,9 +121,3 @@ class JoinedCandidates(CandidateGenerator):
         """Return the candidates of all generators, each function once."""
         together = {a.key: a for generator in self.generators for a in generator(pool)}
         return list(together.values())
-
-
-def _positive(name: str, value: int) -> int:
-    if value < 1:
-        raise ValueError(f"`{name}` is {value}; allowed is 1 or more.")
-    return value

@@ -63,6 +63,8 @@ class TrialRun:
 
     Attributes:
         curve: The values reported so far, by epoch.
+        origin: The number of the trial that started this training: another than the trial's own if
+            it continues an interrupted one. Seed by it, and both go the same way.
 
     Raises:
         TypeError: If the fingerprint is not JSON.
@@ -83,6 +85,7 @@ class TrialRun:
         except TypeError as error:
             raise TypeError(f"fingerprint must hold JSON values only: {error}.") from error
         self.curve: Curve = {}
+        self.origin: int = trial.number
         self._trial = trial
         self._live = trial if isinstance(trial, optuna.Trial) else None
         self._folder = artifacts if self._live else None
@@ -100,12 +103,12 @@ class TrialRun:
         )
         trial.storage.set_trial_system_attr(trial._trial_id, RUN_ATTR, run)
         self._known_epochs = frozenset(frozen.intermediate_values)
+        # What RetryHeartbeatStaleTrialCallback.retried_trial_number reads, with less ceremony.
+        self.origin = frozen.system_attrs.get("failed_trial", trial.number)
         if self._folder is not None:
             study = trial.study.study_name
-            origin = frozen.system_attrs.get("failed_trial", trial.number)
-            self._checkpoint = Checkpoint(
-                self._folder.checkpoint(study, origin), study, run, settings
-            )
+            path = self._folder.checkpoint(study, self.origin)
+            self._checkpoint = Checkpoint(path, study, run, settings)
 
     def report(self, value: float, epoch: int) -> None:
         """Report the validation value after an epoch, and stop here if the pruner says so.

@@ -12,7 +12,7 @@ from optuna.testing.pytest_samplers import (
     SingleOnlySamplerTestCase,
 )
 
-from optuna_nas.samplers import BananasSampler, RegularizedEvolutionSampler
+from optuna_nas.samplers import BananasSampler, LocalSearchSampler, RegularizedEvolutionSampler
 from optuna_nas.surrogates import MLPEnsemble
 
 SAMPLERS: dict[str, Callable[[], BaseSampler]] = {
@@ -20,6 +20,7 @@ SAMPLERS: dict[str, Callable[[], BaseSampler]] = {
         n_startup_trials=1, predictor=MLPEnsemble(epochs=20), seed=0
     ),
     "bananas-defaults": lambda: BananasSampler(n_startup_trials=1),
+    "local-search": lambda: LocalSearchSampler(n_startup_trials=1, seed=0),
     "evolution-oldest": lambda: RegularizedEvolutionSampler(population_size=1, seed=0),
     "evolution-worst": lambda: RegularizedEvolutionSampler(
         population_size=2, tournament_size=2, removal="worst"

@@ -67,9 +67,7 @@ def test_a_real_training_state_survives_exactly(tmp_path: Path) -> None:
     assert_same(twin.state_dict(), optimizer.state_dict())
     fresh = torch.Generator()
     fresh.set_state(restored["generator"])
-    assert torch.equal(
-        torch.rand(5, generator=fresh), torch.rand(5, generator=generator)
-    )
+    assert torch.equal(torch.rand(5, generator=fresh), torch.rand(5, generator=generator))
 
 
 @pytest.mark.parametrize(
@@ -99,7 +97,9 @@ def test_views_strides_and_shared_tensors(tmp_path: Path) -> None:
     }
     restored = round_trip(tmp_path / "state", state)
     assert_same(state, restored)
-    assert restored["encoder"] is restored["decoder"]  # tied weights stay tied, and are stored once
+    assert (
+        restored["encoder"] is restored["decoder"]
+    )  # tied weights stay tied, and are stored once
     assert len(load_file(tmp_path / "state")) == 5
     assert not torch.equal(restored["transposed"], restored["encoder"])
 
@@ -108,10 +108,9 @@ def test_plain_values_keep_their_types(tmp_path: Path) -> None:
     state = {
         "numbers": [0, -1, 2**70, 1e-320, -0.0, math.inf, -math.inf, math.nan, 0.1 + 0.2],
         "others": [None, True, False, "", "ünï\ud800\n\x00", (), [], {}, ((1,), [2])],
-        "keys": {0: "zero", "0": "text", None: 1, (1, "a"): 2, 2.5: 3, False: 4},
+        "keys": {0: "zero", "0": "text", None: 1, (1, "a"): 2, 2.5: 3, True: 4},
         "order": {"b": 1, "a": 2},
     }
-    state["keys"].pop(False)  # equal to 0: a dict cannot hold both
     assert_same(state, round_trip(tmp_path / "state", state))
     restored = round_trip(tmp_path / "state", {"n": np.int64(3), "x": np.float32(0.5)})
     assert_same(restored, {"n": 3, "x": 0.5})

@@ -21,6 +21,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from optuna_nas._checks import checked_integer
 from optuna_nas.surrogates.losses import MAE, Loss
 
 
@@ -37,6 +38,7 @@ class MLPEnsemble:
 
     Raises:
         ValueError: A number is not positive.
+        TypeError: `loss` is not a loss.
     """
 
     def __init__(
@@ -49,21 +51,16 @@ class MLPEnsemble:
         epochs: int = 150,
         batch_size: int = 32,
     ) -> None:
-        for name, value in {
-            "num_members": num_members,
-            "learning_rate": learning_rate,
-            "epochs": epochs,
-            "batch_size": batch_size,
-            "hidden": min(hidden, default=0),
-        }.items():
-            if value <= 0:
-                raise ValueError(f"`{name}` is {value}; allowed are positive numbers.")
-        self.num_members = num_members
-        self.hidden = tuple(hidden)
+        if learning_rate <= 0:
+            raise ValueError(f"`learning_rate` is {learning_rate}; allowed are positive numbers.")
+        if loss is not None and not isinstance(loss, Loss):
+            raise TypeError(f"`loss` is {loss!r}; allowed are None and a loss such as MAE().")
+        self.num_members = checked_integer("num_members", num_members)
+        self.hidden = tuple(checked_integer("hidden", width) for width in hidden)
         self.loss = loss or MAE()
         self.learning_rate = learning_rate
-        self.epochs = epochs
-        self.batch_size = batch_size
+        self.epochs = checked_integer("epochs", epochs)
+        self.batch_size = checked_integer("batch_size", batch_size)
         self._network: _StackedNetwork | None = None
 
     def fit(self, features: np.ndarray, targets: np.ndarray, rng: np.random.Generator) -> None:

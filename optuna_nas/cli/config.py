@@ -1,0 +1,198 @@
+"""What a search is: the settings that the command line, its workers and the study share."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from optuna_nas._choices import choose
+
+if TYPE_CHECKING:
+    from optuna.pruners import BasePruner
+    from optuna.samplers import BaseSampler
+
+    from optuna_nas.objectives import CellCNN
+    from optuna_nas.spaces import SearchSpace
+
+CONFIG_ATTRIBUTE = "optuna_nas:search"
+"""Study user attribute with the settings of the search."""
+
+SPACES = {
+    "nasbench101": "optuna_nas.spaces:NASBench101Space",
+    "nasbench201": "optuna_nas.spaces:NASBench201Space",
+    "darts": "optuna_nas.spaces:DARTSSpace",
+}
+SAMPLERS = {
+    "bananas": "optuna_nas.samplers:BananasSampler",
+    "evolution": "optuna_nas.samplers:RegularizedEvolutionSampler",
+    "local-search": "optuna_nas.samplers:LocalSearchSampler",
+    "random": "optuna.samplers:RandomSampler",
+    "tpe": "optuna.samplers:TPESampler",
+}
+
+
+def _median(epochs: int) -> BasePruner:
+    from optuna.pruners import MedianPruner
+
+    return MedianPruner(n_startup_trials=5, n_warmup_steps=max(epochs // 4, 1))
+
+
+def _halving(epochs: int) -> BasePruner:
+    from optuna.pruners import SuccessiveHalvingPruner
+
+    return SuccessiveHalvingPruner(min_resource=max(epochs // 4, 1), reduction_factor=2)
+
+
+def _hyperband(epochs: int) -> BasePruner:
+    from optuna.pruners import HyperbandPruner
+
+    return HyperbandPruner(
+        min_resource=max(epochs // 9, 1), max_resource=epochs, reduction_factor=3
+    )
+
+
+def _no_pruner(epochs: int) -> BasePruner:
+    from optuna.pruners import NopPruner
+
+    return NopPruner()
+
+
+PRUNERS: dict[str, Callable[[int], BasePruner]] = {
+    "halving": _halving,
+    "hyperband": _hyperband,
+    "median": _median,
+    "none": _no_pruner,
+}
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    """The settings of a search with the objective `CellCNN`.
+
+    Attributes:
+        study: The study's name.
+        storage: The storage's address.
+        artifacts: The folder of pictures, checkpoints and weights.
+        space: A name of `SPACES`, or `module:object`.
+        sampler: A name of `SAMPLERS`, or `module:class`.
+        pruner: A name of `PRUNERS`.
+        data: The source of the images.
+        seed: Seed of the sampler, the splits and the trainings.
+        loading: Further arguments of `load_images`.
+        training: Further arguments of `CellCNN`.
+    """
+
+    study: str
+    storage: str
+    artifacts: str
+    space: str
+    sampler: str
+    pruner: str
+    data: str
+    seed: int
+    loading: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """The settings as JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> SearchConfig:
+        """The settings that :meth:`to_json` wrote."""
+        return cls(**json.loads(text))
+
+    def make_space(self) -> SearchSpace:
+        """The search space."""
+        found = _named("space", self.space, SPACES)
+        return found() if isinstance(found, type) else found  # type: ignore[no-any-return]
+
+    def make_sampler(self, worker: int = 0) -> BaseSampler:
+        """The sampler; one that is not ours gets a seed of its own for each worker."""
+        from optuna_nas.samplers import ArchitectureSampler
+
+        sampler_class = _named("sampler", self.sampler, SAMPLERS)
+        if isinstance(sampler_class, type) and issubclass(sampler_class, ArchitectureSampler):
+            return sampler_class(seed=self.seed)
+        return sampler_class(seed=self.seed + worker)  # type: ignore[no-any-return]
+
+    def make_pruner(self) -> BasePruner:
+        """The pruner, its steps fitted to the epochs of a training."""
+        return choose("pruner", self.pruner, PRUNERS)(self.training["epochs"])
+
+    def make_objective(self, **overrides: Any) -> CellCNN:
+        """The objective, its images loaded."""
+        from optuna_nas.data import load_images
+        from optuna_nas.objectives import CellCNN
+
+        space = self.make_space()
+        data = load_images(self.data, seed=self.seed, **self.loading)
+        arguments = {"seed": self.seed, "artifacts": self.artifacts, **self.training, **overrides}
+        return CellCNN(space, data, **arguments)
+
+    def comparable(self) -> dict[str, Any]:
+        """The settings on which the values of trials depend."""
+        settings = asdict(self)
+        ignored = ("study", "storage", "artifacts", "sampler", "pruner")
+        return {
+            **{name: value for name, value in settings.items() if name not in ignored},
+            "training": {k: v for k, v in settings["training"].items() if k != "device"},
+        }
+
+    def check_same_values(self, stored: SearchConfig) -> None:
+        """Refuse to go on with a study whose values were made in another way.
+
+        Raises:
+            ValueError: A setting differs; the message lists them.
+        """
+        here, there = self.comparable(), stored.comparable()
+        here |= {**here.pop("loading"), **here.pop("training")}
+        there |= {**there.pop("loading"), **there.pop("training")}
+        changed = [
+            f"{name} was {there.get(name)!r} and is {here.get(name)!r}"
+            for name in sorted(here.keys() | there.keys())
+            if here.get(name) != there.get(name)
+        ]
+        if changed:
+            raise ValueError(
+                f"The study {self.study!r} was made with other settings, so its values cannot be "
+                f"compared: {'; '.join(changed)}. Use the same settings or another --study."
+            )
+
+
+def _named(argument: str, name: str, known: Mapping[str, str]) -> Any:
+    """The object of a known name or of `module:object`."""
+    target = name if ":" in name else choose(argument, name, known)
+    module, _, attribute = target.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(
+            f"`{argument}` is {name!r}, which cannot be imported ({error}); allowed are "
+            f"{sorted(known)} and module:object."
+        ) from error
+
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def seconds(text: str | None) -> float | None:
+    """Read a duration such as `90`, `90s`, `15m`, `2h` or `3d`.
+
+    Raises:
+        ValueError: The text is no positive duration.
+    """
+    if text is None:
+        return None
+    number, unit = (text[:-1], text[-1]) if text[-1:] in _UNITS else (text, "s")
+    try:
+        value = float(number) * _UNITS[unit]
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise ValueError(f"`timeout` is {text!r}; allowed are durations such as 90s, 15m or 2h.")
+    return value

@@ -1,0 +1,113 @@
+"""The live view of a search: one line for each finished trial, and what runs now below."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from optuna.trial import FrozenTrial, TrialState
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+from rich.text import Text
+
+if TYPE_CHECKING:
+    import optuna
+
+_FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+_STYLES = {TrialState.COMPLETE: "green", TrialState.PRUNED: "yellow", TrialState.FAIL: "red"}
+
+
+class Progress:
+    """Shows a study while other processes work on it.
+
+    Args:
+        console: Where to show it. Without a terminal only finished trials are printed.
+        study: The study.
+        target: Finished trials to reach.
+        epochs: Epochs of a whole training.
+    """
+
+    def __init__(self, console: Console, study: optuna.Study, target: int, *, epochs: int) -> None:
+        self._console = console
+        self._study = study
+        self._target = target
+        self._epochs = epochs
+        trials = study.get_trials(deepcopy=False)
+        self._shown = {t.number for t in trials if t.state.is_finished()}
+        self._done_before = sum(t.state in _FINISHED for t in trials)
+        self._started = time.time()
+        self._bar = Bar(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+        )
+        self._task = self._bar.add_task(
+            "search", total=target, completed=self._done_before, left=""
+        )
+        self._live = Live(console=console, refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> Progress:
+        if self._console.is_terminal:
+            self._live.start()
+        self.update()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.update()
+        self._live.stop()
+
+    def update(self) -> None:
+        """Read the study and redraw."""
+        trials = self._study.get_trials(deepcopy=False)
+        for trial in trials:
+            if trial.state.is_finished() and trial.number not in self._shown:
+                self._shown.add(trial.number)
+                self._console.print(self._line(trial, trials))
+        done = sum(trial.state in _FINISHED for trial in trials)
+        left = self._time_left(done)
+        self._bar.update(self._task, completed=min(done, self._target), left=left)
+        running = [t for t in trials if t.state == TrialState.RUNNING]
+        self._live.update(Group(*map(self._running_line, running), self._bar))
+
+    def _line(self, trial: FrozenTrial, trials: list[FrozenTrial]) -> Text:
+        line = Text(f"trial {trial.number:>4}  ")
+        line.append(f"{trial.state.name.lower():<9}", _STYLES[trial.state])
+        last = trial.last_step
+        if trial.state in _FINISHED and last is not None:
+            line.append(f" accuracy {trial.intermediate_values[last]:.4f}")
+            line.append(f"  epoch {last + 1:>3}/{self._epochs}", "dim")
+        size = trial.user_attrs.get("parameters")
+        if size is not None:
+            line.append(f"  {size:>11,} parameters", "dim")
+        complete = [t for t in trials if t.state == TrialState.COMPLETE and t.values]
+        if complete:
+            best = max(complete, key=lambda t: (t.values[0], -t.number))
+            line.append(f"  best {best.values[0]:.4f} (trial {best.number})", "bold")
+        return line
+
+    def _running_line(self, trial: FrozenTrial) -> Text:
+        last = trial.last_step
+        line = Text(f"trial {trial.number:>4}  ", "cyan")
+        line.append("running  ")
+        if last is not None:
+            line.append(f" accuracy {trial.intermediate_values[last]:.4f}")
+        line.append(f"  epoch {0 if last is None else last + 1:>3}/{self._epochs}", "dim")
+        return line
+
+    def _time_left(self, done: int) -> str:
+        fresh = done - self._done_before
+        if fresh < 2:
+            return ""
+        seconds = (time.time() - self._started) / fresh * max(self._target - done, 0)
+        minutes, seconds = divmod(round(seconds), 60)
+        return f"about {minutes:.0f}:{seconds:02.0f} left"

@@ -1,0 +1,141 @@
+"""Starting, watching and stopping the worker processes of a search on this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+from optuna_nas.cli.worker import finished_trials
+from optuna_nas.trials import recover_interrupted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import optuna
+
+    from optuna_nas.cli.config import SearchConfig
+
+_POLL_SECONDS = 0.5
+_GRACE_SECONDS = 20
+
+
+class WorkerError(RuntimeError):
+    """Workers keep ending before their work is done."""
+
+
+class Supervisor:
+    """Keeps workers running until the study has enough finished trials.
+
+    Args:
+        study: The study.
+        config: The settings of the search.
+        workers: How many processes.
+        target: Finished trials to reach.
+        deadline: Unix time after which no trial starts.
+        max_restarts: How often a worker that died is replaced.
+    """
+
+    def __init__(
+        self,
+        study: optuna.Study,
+        config: SearchConfig,
+        *,
+        workers: int,
+        target: int,
+        deadline: float,
+        max_restarts: int = 3,
+    ) -> None:
+        self._study = study
+        self._config = config
+        self._workers = workers
+        self._target = target
+        self._deadline = deadline
+        self._restarts_left = max_restarts
+        self._processes: dict[int, subprocess.Popen[str]] = {}
+        self._logs = Path(config.artifacts) / "logs"
+
+    def run(self) -> Iterator[None]:
+        """Work until done, yielding about twice a second so that progress can be shown.
+
+        Raises:
+            WorkerError: Workers died more often than they may be replaced.
+        """
+        recover_interrupted(self._study)
+        for index in range(min(self._workers, self._missing())):
+            self._start(index)
+        try:
+            while self._processes:
+                yield
+                time.sleep(_POLL_SECONDS)
+                self._replace_ended()
+        finally:
+            self._stop()
+
+    def _missing(self) -> int:
+        return max(self._target - finished_trials(self._study), 0)
+
+    def _replace_ended(self) -> None:
+        ended = {i: p.returncode for i, p in self._processes.items() if p.poll() is not None}
+        for index in ended:
+            del self._processes[index]
+        if not any(ended.values()) and (self._processes or not ended):
+            return
+        # A dead worker's trial is queued again; the last one out looks for leftovers as well.
+        recover_interrupted(self._study)
+        if time.time() >= self._deadline or not self._missing():
+            return
+        for index, code in ended.items():
+            if self._restarts_left == 0:
+                raise WorkerError(
+                    f"A worker ended with exit code {code} and no restarts are left. The end of "
+                    f"{self._log(index)}:\n{self._tail(index)}"
+                )
+            self._restarts_left -= 1
+            self._start(index)
+
+    def _start(self, index: int) -> None:
+        self._logs.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "optuna_nas", "worker", f"--index={index}"]
+        command += [f"--threads={threads_per_worker(self._workers)}", f"--target={self._target}"]
+        command += [f"--deadline={self._deadline}"]
+        with self._log(index).open("a") as log:
+            process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=log, stderr=log, text=True
+            )
+        assert process.stdin is not None
+        process.stdin.write(self._config.to_json())
+        process.stdin.close()
+        self._processes[index] = process
+
+    def _stop(self) -> None:
+        """Let running trials queue themselves again; who does not answer is killed."""
+        for process in self._processes.values():
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+        give_up = time.time() + _GRACE_SECONDS
+        for process in self._processes.values():
+            try:
+                process.wait(max(give_up - time.time(), 0.1))
+            except (subprocess.TimeoutExpired, KeyboardInterrupt):
+                process.kill()
+                process.wait()
+        self._processes.clear()
+
+    def _log(self, index: int) -> Path:
+        return self._logs / f"worker-{index}.log"
+
+    def _tail(self, index: int, lines: int = 15) -> str:
+        return "\n".join(self._log(index).read_text(errors="replace").splitlines()[-lines:])
+
+
+def threads_per_worker(workers: int) -> int:
+    """The share of this machine's cores of each worker, at least one."""
+    available = len(psutil.Process().cpu_affinity()) if hasattr(os, "sched_getaffinity") else None
+    return max((available or os.cpu_count() or 1) // workers, 1)

@@ -1,0 +1,105 @@
+"""A worker process: runs trials of a study until the study has enough.
+
+The supervisor (:mod:`optuna_nas.cli.search`) starts it; it is not a command for people. A worker
+stops itself, its trial queued again, on Ctrl-C, on SIGTERM and when its supervisor is gone.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    import optuna
+
+_MAX_FAILURES = 3
+"""Trials that may fail in a row before a worker gives up."""
+
+
+def worker(
+    index: Annotated[int, typer.Option(help="Number of the worker, from 0.")],
+    threads: Annotated[int, typer.Option(help="Threads of torch.")],
+    target: Annotated[int, typer.Option(help="Finished trials to reach.")],
+    deadline: Annotated[float, typer.Option(help="Unix time after which no trial starts.")],
+) -> None:
+    """Run trials; the search's settings are read from standard input as JSON."""
+    import optuna
+    import torch
+
+    from optuna_nas.cli.config import SearchConfig
+    from optuna_nas.storages import open_storage
+
+    config = SearchConfig.from_json(sys.stdin.read())
+    signal.signal(signal.SIGTERM, _interrupt)
+    _stop_with(os.getppid())
+    torch.set_num_threads(threads)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+    study = optuna.load_study(
+        study_name=config.study,
+        storage=open_storage(config.storage),
+        sampler=config.make_sampler(index),
+        pruner=config.make_pruner(),
+    )
+    objective = config.make_objective()
+    failures = _Failures()
+    try:
+        while time.time() < deadline and _has_room(study, target):
+            study.optimize(objective, n_trials=1, callbacks=[failures], catch=(Exception,))
+            failures.check()
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+class _Failures:
+    """Counts failed trials in a row, so that a broken objective does not burn a whole study."""
+
+    def __init__(self) -> None:
+        self._in_a_row = 0
+
+    def __call__(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+        failed = trial.state == _states().FAIL
+        self._in_a_row = self._in_a_row + 1 if failed else 0
+
+    def check(self) -> None:
+        if self._in_a_row >= _MAX_FAILURES:
+            raise SystemExit(f"{_MAX_FAILURES} trials in a row failed; the worker gives up.")
+
+
+def finished_trials(study: optuna.Study) -> int:
+    """How many trials are complete or pruned."""
+    states = _states()
+    return len(study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED)))
+
+
+def _has_room(study: optuna.Study, target: int) -> bool:
+    """Whether one more trial can be started without running more than asked for."""
+    running = study.get_trials(deepcopy=False, states=(_states().RUNNING,))
+    return finished_trials(study) + len(running) < target
+
+
+def _states() -> Any:
+    from optuna.trial import TrialState
+
+    return TrialState
+
+
+def _interrupt(signum: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _stop_with(parent: int) -> None:
+    """Interrupt this process as soon as its parent is gone."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,294 @@
+"""Build the network of a cell, train it from scratch, and return its validation accuracy.
+
+One trial:
+
+1. the space suggests an architecture;
+2. its network is built and trained for `epochs` epochs; after each one the validation accuracy is
+   reported (the pruner may stop the trial) and a checkpoint is written;
+3. the accuracy on the test images is measured once and logged; nothing is searched on it.
+
+The trial gets the user attributes `architecture`, `parameters`, `flops` (multiply-accumulates of
+one image), `seconds` (of training, all resumed parts together) and `test_accuracy`, and the
+artifacts `cell.svg` and `learning_curve.svg`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import optuna
+import torch
+
+from optuna_nas.data import ImageData, load_images
+from optuna_nas.networks import build_network, count_macs, count_parameters
+from optuna_nas.objectives.training import Augmentation, DivergedError, Trainer, accuracy
+from optuna_nas.trials import TrialRun
+from optuna_nas.visualization.cells import cell_svg
+from optuna_nas.visualization.curves import learning_curve_svg
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import BaseTrial
+    from torch import nn
+
+    from optuna_nas.spaces import Architecture, SearchSpace
+
+ARTIFACTS = "optuna-nas-artifacts"
+"""The folder that an objective writes to unless told otherwise."""
+
+
+class CellCNN:
+    """Train the network of a cell on images; the value of a trial is its validation accuracy.
+
+    Args:
+        space: The search space; its architectures must have networks.
+        data: The images, or a source for :func:`optuna_nas.data.load_images`.
+        epochs: Passes over the training images.
+        batch_size: Images of a step.
+        channels: Width of the network; None is the published one.
+        cells: Depth of the network; None is the published one.
+        learning_rate: Peak of the learning rate.
+        momentum: Nesterov momentum.
+        weight_decay: L2 penalty.
+        flip: Whether training images are mirrored at random. None: if they are coloured (grey
+            images are often characters, which a mirror changes).
+        crop_padding: Pixels of padding before the random crop. None: an eighth of the side.
+        cutout: Side of the square that is blanked in training images, in pixels.
+        gradient_clip: Largest norm of the gradient.
+        auxiliary: Whether to train with the auxiliary head (`DARTSSpace` only).
+        drop_path_probability: Probability to drop a path in the last epoch; it rises linearly
+            from zero (`DARTSSpace` only).
+        device: Where to train; None is a GPU if there is one.
+        seed: Seed of the trainings. Trial `n` is seeded with this and `n`.
+        artifacts: Folder of pictures, checkpoints and best weights, shared by all workers; None
+            keeps no files, so that an interrupted trial starts again.
+
+    Raises:
+        TypeError: The space has no networks.
+        ValueError: A number is out of range.
+
+    Example:
+        >>> import optuna, optuna_nas as nas
+        >>> objective = nas.objectives.CellCNN(nas.spaces.NASBench201Space(), "digits", epochs=2)
+        >>> study = optuna.create_study(direction="maximize", sampler=nas.BananasSampler())
+        >>> study.optimize(objective, n_trials=3)  # doctest: +SKIP
+    """
+
+    directions = (optuna.study.StudyDirection.MAXIMIZE,)
+    metric_names = ("validation accuracy",)
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        data: ImageData | str | Path,
+        *,
+        epochs: int = 12,
+        batch_size: int = 64,
+        channels: int | None = None,
+        cells: int | None = None,
+        learning_rate: float = 0.1,
+        momentum: float = 0.9,
+        weight_decay: float = 5e-4,
+        flip: bool | None = None,
+        crop_padding: int | None = None,
+        cutout: int = 0,
+        gradient_clip: float = 5.0,
+        auxiliary: bool = False,
+        drop_path_probability: float = 0.0,
+        device: str | torch.device | None = None,
+        seed: int = 0,
+        artifacts: str | Path | None = ARTIFACTS,
+    ) -> None:
+        _check_positive(
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            gradient_clip=gradient_clip,
+        )
+        _check_share(
+            momentum=momentum,
+            weight_decay=weight_decay,
+            drop_path_probability=drop_path_probability,
+        )
+        if batch_size < 2:
+            raise ValueError(f"`batch_size` is {batch_size}; batch norm needs 2 or more.")
+        self.space = space
+        self.data = data if isinstance(data, ImageData) else load_images(data)
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.channels = channels
+        self.cells = cells
+        self.learning_rate = learning_rate
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.flip = self.data.in_channels > 1 if flip is None else flip
+        side = min(self.data.image_size)
+        self.crop_padding = side // 8 if crop_padding is None else crop_padding
+        self.cutout = cutout
+        self.gradient_clip = gradient_clip
+        self.auxiliary = auxiliary
+        self.drop_path_probability = drop_path_probability
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.seed = seed
+        self.artifacts = artifacts
+        self._check_network()
+
+    @property
+    def search_space(self) -> dict[str, BaseDistribution]:
+        """The distributions of the space."""
+        return self.space.distributions
+
+    def settings(self) -> dict[str, Any]:
+        """What, besides the architecture, decides the outcome of a trial; JSON values."""
+        return {
+            "space": self.space.to_dict(),
+            "data": self.data.describe(),
+            "epochs": self.epochs,
+            "batch_size": self.batch_size,
+            "channels": self.channels,
+            "cells": self.cells,
+            "learning_rate": self.learning_rate,
+            "momentum": self.momentum,
+            "weight_decay": self.weight_decay,
+            "flip": self.flip,
+            "crop_padding": self.crop_padding,
+            "cutout": self.cutout,
+            "gradient_clip": self.gradient_clip,
+            "auxiliary": self.auxiliary,
+            "drop_path_probability": self.drop_path_probability,
+            "seed": self.seed,
+        }
+
+    def __call__(self, trial: BaseTrial) -> float:
+        """Train the architecture that the trial suggests.
+
+        Returns:
+            The validation accuracy after the last epoch, from 0 to 1.
+
+        Raises:
+            optuna.TrialPruned: The pruner stopped the trial, the training diverged, or a foreign
+                sampler proposed what is no architecture.
+        """
+        return self._train(self.space.suggest(trial), trial)
+
+    def evaluate(self, params: Mapping[str, Any]) -> float:
+        """Train the architecture with these parameters, outside of any study.
+
+        Args:
+            params: A value for each parameter of the space.
+
+        Returns:
+            The validation accuracy after the last epoch, from 0 to 1.
+        """
+        architecture = self.space.architecture(params)
+        return self._train(architecture, optuna.trial.FixedTrial(architecture.params))
+
+    def build(
+        self, architecture: Architecture, generator: torch.Generator | None = None
+    ) -> nn.Module:
+        """Build the network of an architecture in this objective's size, on the CPU."""
+        return build_network(
+            architecture,
+            num_classes=self.data.num_classes,
+            in_channels=self.data.in_channels,
+            channels=self.channels,
+            cells=self.cells,
+            auxiliary=self.auxiliary,
+            generator=generator,
+        )
+
+    def _train(self, architecture: Architecture, trial: BaseTrial) -> float:
+        fingerprint = {"architecture": architecture.params, **self.settings()}
+        with TrialRun(trial, self.artifacts, fingerprint=fingerprint) as run:
+            generator = torch.Generator().manual_seed(self._trial_seed(run.origin))
+            network = self.build(architecture, generator)
+            image_shape = (self.data.in_channels, *self.data.image_size)
+            trial.set_user_attr("architecture", str(architecture))
+            run.log(parameters=count_parameters(network), flops=count_macs(network, image_shape))
+            run.publish("cell.svg", cell_svg(architecture))
+            try:
+                value = self._fit(network.to(self.device), generator, run)
+            except DivergedError as error:
+                raise optuna.TrialPruned(f"The training diverged: {error}.") from error
+            finally:
+                if run.curve:
+                    name = f"Trial {trial.number}"
+                    run.publish("learning_curve.svg", learning_curve_svg(run.curve, title=name))
+            run.log(test_accuracy=accuracy(network, self._on_device.test))
+            run.finish(value, network.state_dict())
+            return value
+
+    def _fit(self, network: nn.Module, generator: torch.Generator, run: TrialRun) -> float:
+        trainer = Trainer(
+            network,
+            self._on_device.train,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            augmentation=Augmentation(self.flip, self.crop_padding, self.cutout),
+            gradient_clip=self.gradient_clip,
+            generator=generator,
+        )
+        seconds, first = 0.0, 0
+        if (saved := run.restore()) is not None:
+            trainer.load(saved["trainer"])
+            seconds, first = saved["seconds"], saved["epoch"] + 1
+        for epoch in range(first, self.epochs):
+            started = time.perf_counter()
+            if self.drop_path_probability:
+                share = epoch / self.epochs
+                network.drop_path_probability = share * self.drop_path_probability
+            trainer.train_epoch()
+            seconds += time.perf_counter() - started
+            run.log(seconds=seconds)
+            value = accuracy(network, self._on_device.validation)
+            run.report(value, epoch)
+            run.checkpoint({"trainer": trainer.state(), "seconds": seconds, "epoch": epoch})
+        return run.curve[self.epochs - 1]
+
+    @cached_property
+    def _on_device(self) -> _Splits:
+        return _Splits(self.data, self.device)
+
+    def _trial_seed(self, number: int) -> int:
+        # Any pair of small numbers gives a seed of its own.
+        return (self.seed << 32) + number
+
+    def _check_network(self) -> None:
+        """Build a network once, so that what cannot work is said before anything is trained."""
+        import numpy as np
+
+        network = self.build(self.space.random(np.random.default_rng(self.seed)))
+        count_macs(network, (self.data.in_channels, *self.data.image_size))
+        if self.drop_path_probability and not hasattr(network, "drop_path_probability"):
+            raise ValueError(
+                f"`drop_path_probability` is {self.drop_path_probability}, but networks of "
+                f"{self.space.name} have no paths to drop; allowed is 0."
+            )
+
+
+class _Splits:
+    """The three splits of a data set on one device."""
+
+    def __init__(self, data: ImageData, device: torch.device) -> None:
+        self.train = data.train.to(device)
+        self.validation = data.validation.to(device)
+        self.test = data.test.to(device)
+
+
+def _check_positive(**values: float) -> None:
+    for name, value in values.items():
+        if not value > 0:
+            raise ValueError(f"`{name}` is {value!r}; allowed are positive numbers.")
+
+
+def _check_share(**values: float) -> None:
+    for name, value in values.items():
+        if not 0 <= value < 1:
+            raise ValueError(f"`{name}` is {value!r}; allowed are numbers from 0 to below 1.")

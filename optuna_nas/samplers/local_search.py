@@ -1,0 +1,90 @@
+"""Local search: hill climbing over the neighbourhoods of a space, with restarts.
+
+1. `n_startup_trials` random architectures; the best is the current one.
+2. The neighbours of the current one are evaluated in random order; the first that is better
+   becomes the current one.
+3. If no neighbour is better, the current one is a local optimum: start again at 1.
+
+Reference: C. White, S. Nolen, Y. Savani, *Exploring the Loss Landscape in Neural Architecture
+Search*, UAI 2021, arXiv 2005.02960.
+
+*Departures*: where the climb stands is not kept but replayed from the study's trials, in the order
+in which they completed, so that it survives a restart and many workers climb together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from optuna_nas.samplers._base import ArchitectureSampler, Request
+from optuna_nas.samplers._history import Observation
+from optuna_nas.spaces import Architecture, SearchSpace
+
+
+class LocalSearchSampler(ArchitectureSampler):
+    """Hill climbing with restarts.
+
+    Args:
+        space: The search space; None finds it on the study.
+        n_startup_trials: Random architectures at every start.
+        deduplicate: Whether an architecture is never proposed twice.
+        seed: Seed of all randomness.
+
+    Raises:
+        ValueError: `n_startup_trials` is below 1.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace | None = None,
+        *,
+        n_startup_trials: int = 10,
+        deduplicate: bool = True,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(space, deduplicate=deduplicate, seed=seed)
+        if n_startup_trials < 1:
+            raise ValueError(f"`n_startup_trials` is {n_startup_trials}; allowed is 1 or more.")
+        self._n_startup_trials = n_startup_trials
+        self._neighborhoods: dict[Architecture, frozenset[str]] = {}
+
+    def propose(self, request: Request) -> Iterable[Architecture]:
+        """Return the neighbours of the current architecture in random order; none at a start."""
+        current = self.current(request.history.completed)
+        if current is None:
+            return ()
+        neighbors = request.space.neighbors(current.architecture)
+        order = request.rng(request.number, 2).permutation(len(neighbors))
+        return [neighbors[index] for index in order]
+
+    def current(self, completed: Sequence[Observation]) -> Observation | None:
+        """Where the climb stands after the given trials; None while a start is drawn."""
+        current: Observation | None = None
+        start: list[Observation] = []
+        seen: set[str] = set()
+        unseen: set[str] = set()
+        for observation in sorted(completed, key=lambda o: (o.completed, o.number)):
+            seen.add(observation.architecture.key)
+            unseen.discard(observation.architecture.key)
+            if current is None:
+                start.append(observation)
+                if len(start) < self._n_startup_trials:
+                    continue
+                better = min(start, key=lambda o: (o.value, o.number))
+            elif observation.value < current.value:
+                better = observation
+            else:
+                better = current
+            if better is not current:
+                current = better
+                unseen = set(self._neighborhood(better.architecture) - seen)
+            if not unseen:
+                current, start = None, []
+        return current
+
+    def _neighborhood(self, architecture: Architecture) -> frozenset[str]:
+        """The keys of the neighbours, computed once for every point of the climb."""
+        if architecture not in self._neighborhoods:
+            neighbors = architecture.space.neighbors(architecture)
+            self._neighborhoods[architecture] = frozenset(n.key for n in neighbors)
+        return self._neighborhoods[architecture]

@@ -1,0 +1,44 @@
+"""Numbers as people read them: `12.3 k`, `0.9712`, `3 min 12 s`."""
+
+from __future__ import annotations
+
+import math
+
+__all__ = ["format_count", "format_duration", "format_value"]
+
+MISSING = "–"
+
+_UNITS = ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k"))
+
+
+def format_value(value: float | None) -> str:
+    """Write a value with four significant digits."""
+    if value is None:
+        return MISSING
+    if 0.01 <= abs(value) < 10:
+        return f"{value:.4f}"
+    return f"{value:.4g}"
+
+
+def format_count(value: float | None) -> str:
+    """Write a count in thousands, millions, ..., with three significant digits."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    for size, unit in _UNITS:
+        if abs(value) >= 0.9995 * size:
+            digits = 2 if abs(value) < 9.995 * size else 1 if abs(value) < 99.95 * size else 0
+            return f"{value / size:.{digits}f}{unit}"
+    return f"{value:.0f}"
+
+
+def format_duration(seconds: float | None) -> str:
+    """Write a duration in its two largest units."""
+    if seconds is None or not math.isfinite(seconds):
+        return MISSING
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    days, hours, minutes = whole // 86400, whole % 86400 // 3600, whole % 3600 // 60
+    if days:
+        return f"{days} d {hours} h"
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {whole % 60} s"

@@ -1,0 +1,218 @@
+"""What a study says about each of its trials, read once and checked, for figures and tables.
+
+User attributes may hold anything: one that should be a number and is none counts as missing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from optuna.study import StudyDirection
+from optuna.trial import TrialState
+
+from optuna_nas.spaces import recall_space
+from optuna_nas.spaces.base import INVALID_REASON
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.trial import FrozenTrial
+
+    from optuna_nas.spaces import SearchSpace
+
+__all__ = [
+    "TrialRecord",
+    "best_records",
+    "direction_signs",
+    "objective_name",
+    "objective_names",
+    "read_records",
+    "stored_space",
+]
+
+_CURVE_ATTRIBUTE = "learning_curve"
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One trial.
+
+    Attributes:
+        number: Its number in the study.
+        state: Its state.
+        values: Its final values, one for each objective; empty unless it is complete.
+        feasible: Whether it meets its constraints.
+        curve: The reported values as (epoch, value), by epoch; finite ones only.
+        epochs: How many epochs were reported.
+        architecture: The architecture as text; empty if there is none.
+        parameters: Trainable parameters of its network.
+        flops: Multiply-accumulates of one image.
+        test_accuracy: Accuracy on the test images, from 0 to 1.
+        seconds: Seconds of training.
+        reason: Why it was pruned or failed, as far as the study knows; else empty.
+        continued_by: The trial that went on with this interrupted one, if any; its `seconds`
+            include this one's.
+    """
+
+    number: int
+    state: TrialState
+    values: tuple[float, ...]
+    feasible: bool
+    curve: tuple[tuple[int, float], ...]
+    epochs: int
+    architecture: str
+    parameters: float | None
+    flops: float | None
+    test_accuracy: float | None
+    seconds: float | None
+    reason: str
+    continued_by: int | None
+
+    @property
+    def finished(self) -> bool:
+        """Whether it is complete and all of its values are finite."""
+        return bool(self.values) and all(map(math.isfinite, self.values))
+
+
+def read_records(study: optuna.Study) -> list[TrialRecord]:
+    """Read all trials of a study, by number."""
+    space, _ = stored_space(study)
+    trials = study.get_trials(deepcopy=False)
+    continued = {
+        history[-1]: trial.number
+        for trial in trials
+        if (history := trial.system_attrs.get("retry_history"))
+    }
+    return [_record(trial, space, continued) for trial in trials]
+
+
+def best_records(study: optuna.Study, records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Return the best trial, or with several objectives the Pareto front; feasible ones only.
+
+    Args:
+        study: The study.
+        records: Its trials.
+
+    Returns:
+        One trial for one objective, none before a trial has finished; the front by number.
+    """
+    signs = direction_signs(study)
+    losses = {
+        record.number: [s * v for s, v in zip(signs, record.values, strict=True)]
+        for record in records
+        if record.finished and record.feasible
+    }
+    if len(signs) == 1:
+        best = min(losses, key=lambda number: (losses[number][0], number), default=None)
+        return [record for record in records if record.number == best]
+    # Whatever dominates comes earlier in lexicographic order, and so does one that is on the front.
+    front: dict[int, list[float]] = {}
+    for number, own in sorted(losses.items(), key=lambda item: (item[1], item[0])):
+        if not any(
+            other != own and all(a <= b for a, b in zip(other, own, strict=True))
+            for other in front.values()
+        ):
+            front[number] = own
+    return [record for record in records if record.number in front]
+
+
+def direction_signs(study: optuna.Study) -> list[int]:
+    """Return for each objective what turns its values so that lower is better: 1 or -1."""
+    return [-1 if d == StudyDirection.MAXIMIZE else 1 for d in study.directions]
+
+
+def objective_names(study: optuna.Study) -> list[str]:
+    """Return the name of each objective, as the study has them or numbered."""
+    if study.metric_names is not None:
+        return list(study.metric_names)
+    if len(study.directions) == 1:
+        return ["objective value"]
+    return [f"objective {i}" for i in range(len(study.directions))]
+
+
+def objective_name(study: optuna.Study, objective: int) -> str:
+    """Return the name of one objective.
+
+    Raises:
+        ValueError: There is no such objective.
+    """
+    names = objective_names(study)
+    if not 0 <= objective < len(names):
+        raise ValueError(
+            f"`objective` is {objective!r}; the study has those from 0 to {len(names) - 1}."
+        )
+    return names[objective]
+
+
+def stored_space(study: optuna.Study) -> tuple[SearchSpace | None, str]:
+    """Return the space stored on a study, or None and the reason why there is none."""
+    try:
+        space = recall_space(study)
+    except (ValueError, LookupError, TypeError) as error:  # made elsewhere, or by hand
+        return None, f"The space stored on the study cannot be read here: {error}"
+    return space, "" if space else "No search space is stored on the study."
+
+
+def _record(
+    trial: FrozenTrial, space: SearchSpace | None, continued: Mapping[int, int]
+) -> TrialRecord:
+    curve = _curve(trial)
+    complete = trial.state == TrialState.COMPLETE
+    return TrialRecord(
+        number=trial.number,
+        state=trial.state,
+        values=tuple(trial.values) if complete and trial.values else (),
+        feasible=all(constraint <= 0 for constraint in trial.constraints.values()),
+        curve=tuple(point for point in curve if math.isfinite(point[1])),
+        epochs=len(curve),
+        architecture=_architecture(trial, space),
+        parameters=_number(trial, "parameters"),
+        flops=_number(trial, "flops"),
+        test_accuracy=_number(trial, "test_accuracy"),
+        seconds=_number(trial, "seconds"),
+        reason=_reason(trial, len(curve), continued.get(trial.number)),
+        continued_by=continued.get(trial.number),
+    )
+
+
+def _curve(trial: FrozenTrial) -> list[tuple[int, float]]:
+    """The reported values by epoch; those of several objectives are in a user attribute."""
+    if trial.intermediate_values:
+        return sorted(trial.intermediate_values.items())
+    stored = trial.user_attrs.get(_CURVE_ATTRIBUTE)
+    if not isinstance(stored, list):
+        return []
+    pairs = (point for point in stored if isinstance(point, list) and len(point) == 2)
+    return sorted((e, float(v)) for e, v in pairs if isinstance(e, int) and _is_number(v))
+
+
+def _architecture(trial: FrozenTrial, space: SearchSpace | None) -> str:
+    text = trial.user_attrs.get("architecture")
+    if isinstance(text, str) or space is None:
+        return text if isinstance(text, str) else ""
+    architecture = space.read(trial.params)
+    return "" if architecture is None else str(architecture)
+
+
+def _number(trial: FrozenTrial, name: str) -> float | None:
+    value = trial.user_attrs.get(name)
+    return value if _is_number(value) and math.isfinite(value) else None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _reason(trial: FrozenTrial, epochs: int, continued: int | None) -> str:
+    if continued is not None:
+        return f"interrupted; trial {continued} goes on with it"
+    if trial.state not in (TrialState.PRUNED, TrialState.FAIL):
+        return ""
+    invalid = trial.user_attrs.get(INVALID_REASON)
+    if isinstance(invalid, str):
+        return invalid
+    verb = "stopped" if trial.state == TrialState.PRUNED else "failed"
+    when = f"after {epochs} epoch{'s'[: epochs != 1]}" if epochs else "before its first report"
+    return f"{verb} {when}"

@@ -1,0 +1,73 @@
+"""An architecture for the terminal: each node with what comes in, and through which operation."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from optuna_nas.visualization.anatomy import NO_OPERATION, Cell, cells, parameter_table
+from optuna_nas.visualization.palette import light_colour, short_name
+
+if TYPE_CHECKING:
+    from optuna_nas.spaces import Architecture
+
+__all__ = ["cell_text"]
+
+
+def cell_text(architecture: Architecture, *, colour: bool = True) -> RenderableType:
+    """Draw an architecture for the terminal.
+
+    Args:
+        architecture: The architecture.
+        colour: Whether operations have their colours.
+
+    Returns:
+        Something `rich.print` prints: a table for each cell, with a row for each input of a node,
+        or one of the parameters if the architecture has no edges.
+    """
+    drawn = cells(architecture)
+    if not drawn:
+        table = Table("parameter", "value", box=SIMPLE)
+        for name, value in parameter_table(architecture):
+            table.add_row(Text(name), Text(value))
+        return table
+    return Group(*(_table(cell, colour) for cell in drawn))
+
+
+def _table(cell: Cell, colour: bool) -> Table:
+    title = None if cell.name is None else Text(f"{cell.name} cell", "bold" if colour else "")
+    table = Table(box=None, show_header=False, title=title, title_justify="left", pad_edge=False)
+    table.add_column(justify="right")
+    alive = cell.contributing
+    for node in cell.graph:
+        name = Text(cell.label(node), "bold" if colour and node in alive else "")
+        for source, operation in _rows(cell, node):
+            table.add_row(name, Text(source), _operation(operation, colour))
+            name = Text("")
+    return table
+
+
+def _rows(cell: Cell, node: Hashable) -> Iterator[tuple[str, str | None]]:
+    """Where a node's inputs come from, and the operation they go through."""
+    sources = list(cell.graph.predecessors(node))
+    direct = [source for source in sources if cell.edge_operation((source, node)) is None]
+    own: str | None = cell.graph.nodes[node].get("operation")
+    if direct or not sources:
+        yield ("← " + ", ".join(map(cell.label, direct)) if direct else ""), own
+    for source in sources:
+        if source not in direct:
+            yield f"← {cell.label(source)}", cell.edge_operation((source, node))
+
+
+def _operation(operation: str | None, colour: bool) -> Text:
+    if operation is None:
+        return Text("")
+    name = short_name(operation)
+    if operation == NO_OPERATION:
+        return Text(f"· {name}", "dim" if colour else "")
+    return Text(f"■ {name}", light_colour(operation) if colour else "")
