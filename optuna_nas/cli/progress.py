@@ -72,7 +72,7 @@ class Progress:
         for trial in trials:
             if trial.state.is_finished() and trial.number not in self._shown:
                 self._shown.add(trial.number)
-                self._console.print(self._line(trial, trials))
+                self._console.print(self._line(trial, trials), soft_wrap=True)
         done = sum(trial.state in _FINISHED for trial in trials)
         left = self._time_left(done)
         self._bar.update(self._task, completed=min(done, self._target), left=left)
@@ -81,14 +81,16 @@ class Progress:
 
     def _line(self, trial: FrozenTrial, trials: list[FrozenTrial]) -> Text:
         line = Text(f"trial {trial.number:>4}  ")
-        line.append(f"{trial.state.name.lower():<9}", _STYLES[trial.state])
+        retried = any(trial.number in t.system_attrs.get("retry_history", ()) for t in trials)
+        state = "interrupted, goes on" if retried else f"{trial.state.name.lower():<9}"
+        line.append(state, _STYLES[trial.state])
         last = trial.last_step
         if trial.state in _FINISHED and last is not None:
             line.append(f" accuracy {trial.intermediate_values[last]:.4f}")
             line.append(f"  epoch {last + 1:>3}/{self._epochs}", "dim")
         size = trial.user_attrs.get("parameters")
         if size is not None:
-            line.append(f"  {size:>11,} parameters", "dim")
+            line.append(f"  {size:>10,} parameters", "dim")
         complete = [t for t in trials if t.state == TrialState.COMPLETE and t.values]
         if complete:
             best = max(complete, key=lambda t: (t.values[0], -t.number))

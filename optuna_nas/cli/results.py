@@ -114,6 +114,7 @@ def show_best(console: Console, study: optuna.Study) -> bool:
         return False
     trial = study.best_trial
     space = recall_space(study)
+    text = ""
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_row("best trial", str(trial.number))
     table.add_row("validation accuracy", f"{trial.value:.4f}")
@@ -129,9 +130,10 @@ def show_best(console: Console, study: optuna.Study) -> bool:
         architecture = space.architecture(trial.params)
         console.print()
         console.print(cell_text(architecture))
-        table.add_row("architecture", str(architecture))
+        text = str(architecture)
     console.print()
     console.print(table)
+    console.print(text, soft_wrap=True, markup=False, highlight=False)
     console.print()
     return True
 

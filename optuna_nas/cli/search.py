@@ -248,8 +248,9 @@ def run(
         raise typer.Exit(1) from None
     show_best(console, study)
     here = arguments(config.study, config.storage)
-    console.print(f"Trials, checkpoints and pictures: {config.storage}, {config.artifacts}")
+    console.print(f"Pictures, checkpoints and weights: {config.artifacts}", soft_wrap=True)
     if interrupted:
         console.print("Stopped. The same command goes on where it stopped.")
         raise typer.Exit(130)
-    console.print(f"Next: [bold]optuna-nas report{here}[/] or [bold]optuna-nas dashboard{here}[/]")
+    console.print(f"Pictures of every trial: [bold]optuna-nas dashboard{here}[/]", soft_wrap=True)
+    console.print(f"Next: [bold]optuna-nas report{here}[/]", soft_wrap=True)

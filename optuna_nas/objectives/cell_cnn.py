@@ -20,6 +20,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import optuna
 import torch
 
@@ -114,6 +115,8 @@ class CellCNN:
             weight_decay=weight_decay,
             drop_path_probability=drop_path_probability,
         )
+        if not isinstance(seed, int) or not 0 <= seed < 2**31:
+            raise ValueError(f"`seed` is {seed!r}; allowed are integers from 0 to 2**31 - 1.")
         if batch_size < 2:
             raise ValueError(f"`batch_size` is {batch_size}; batch norm needs 2 or more.")
         self.space = space
@@ -262,8 +265,6 @@ class CellCNN:
 
     def _check_network(self) -> None:
         """Build a network once, so that what cannot work is said before anything is trained."""
-        import numpy as np
-
         network = self.build(self.space.random(np.random.default_rng(self.seed)))
         count_macs(network, (self.data.in_channels, *self.data.image_size))
         if self.drop_path_probability and not hasattr(network, "drop_path_probability"):

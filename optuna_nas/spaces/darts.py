@@ -75,7 +75,7 @@ class DARTSSpace(SearchSpace):
 
     def __init__(self, operations: Sequence[str] = DARTS_OPERATIONS) -> None:
         self.operations = tuple(operations)
-        unknown = sorted(set(self.operations) - set(DARTS_OPERATIONS))
+        unknown = set(self.operations) - set(DARTS_OPERATIONS)
         if unknown or len(self.operations) < 2 or len(set(operations)) < len(self.operations):
             raise ValueError(
                 f"`operations` is {operations!r}; allowed are two or more different ones of "

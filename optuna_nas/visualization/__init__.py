@@ -1,0 +1,54 @@
+"""Pictures of architectures, figures of studies, and the report that puts them together.
+
+Names are loaded when they are first used: drawing a cell needs no plotly.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from optuna_nas.visualization.cells import cell_svg, cell_text
+    from optuna_nas.visualization.curves import learning_curve_svg
+    from optuna_nas.visualization.figures import (
+        plot_history,
+        plot_importances,
+        plot_learning_curves,
+    )
+    from optuna_nas.visualization.report import write_report
+    from optuna_nas.visualization.tradeoffs import plot_accuracy_size, plot_pareto_front
+
+__all__ = [
+    "cell_svg",
+    "cell_text",
+    "learning_curve_svg",
+    "plot_accuracy_size",
+    "plot_history",
+    "plot_importances",
+    "plot_learning_curves",
+    "plot_pareto_front",
+    "write_report",
+]
+
+_MODULES = {
+    "cell_svg": "cells",
+    "cell_text": "cells",
+    "learning_curve_svg": "curves",
+    "plot_accuracy_size": "tradeoffs",
+    "plot_history": "figures",
+    "plot_importances": "figures",
+    "plot_learning_curves": "figures",
+    "plot_pareto_front": "tradeoffs",
+    "write_report": "report",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -10,7 +10,7 @@ parameters.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
 import networkx as nx
@@ -29,8 +29,14 @@ from optuna_nas.visualization.drawing import (
     text,
     text_width,
 )
-from optuna_nas.visualization.layout import Box, Layout, layered_layout
+from optuna_nas.visualization.layout import (
+    Box,
+    Layout,
+    layered_layout,
+    without_empty_columns,
+)
 from optuna_nas.visualization.palette import colour, short_name
+from optuna_nas.visualization.tables import legend, parameter_picture
 from optuna_nas.visualization.terminal import cell_text
 
 if TYPE_CHECKING:
@@ -63,9 +69,9 @@ def cell_svg(architecture: Architecture, *, title: str | None = None) -> str:
             for operation, count in cell.operations.items():
                 counts[operation] = counts.get(operation, 0) + count
         width = max(picture.width for picture in pictures)
-        pictures.append(_legend(counts, max(width, 420.0)))
+        pictures.append(legend(counts, max(width, 420.0)))
     else:
-        pictures = [_table_picture(parameter_table(architecture))]
+        pictures = [parameter_picture(parameter_table(architecture))]
     return card(stack(pictures), title=title, about=plain(architecture, 1000))
 
 
@@ -93,6 +99,7 @@ class _CellDrawing:
         self.edges: dict[tuple[Hashable, Hashable], tuple[Hashable, Hashable]] = {}
         self._add_nodes()
         self._add_edges()
+        self.boxes = without_empty_columns(self.boxes)
         self.layout: Layout = layered_layout(self.boxes, list(self.edges))
         self.ports = self._ports()
 
@@ -232,35 +239,3 @@ class _CellDrawing:
     @staticmethod
     def _faded(drawing: str, alive: bool) -> str:
         return drawing if alive else element("g", drawing, opacity=0.3)
-
-
-def _legend(counts: Mapping[str, int], width: float) -> Picture:
-    """List the operations under their full names, with how often they occur."""
-    elements, x, y = [], 0.0, 10.0
-    for operation, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
-        name, times = plain(operation, 40), f"\N{MULTIPLICATION SIGN}{count}"
-        needed = 16 + text_width(f"{name} {times}", 11)
-        if x and x + needed > width:
-            x, y = 0.0, y + 20
-        if operation == NO_OPERATION:
-            sign = element("path", d=f"M{x:g} {y - 4:g}h12", stroke=MUTED, stroke_dasharray="2 3")
-        else:
-            sign = element("circle", cx=x + 5, cy=y - 4, r=5, fill=colour(operation))
-        elements += [sign, text(x + 16, y, name, times, size=11, fill=INK)]
-        x += needed + 18
-    return Picture(width, y + 4, elements)
-
-
-def _table_picture(rows: list[tuple[str, str]]) -> Picture:
-    """Write names and values in two columns."""
-    first = max(text_width(name, 12) for name, _ in rows) + 32
-    width = max(first + max(text_width(value, 12) for _, value in rows) + 12, 240.0)
-    elements = []
-    for i, (name, value) in enumerate(rows):
-        if i % 2 == 0:
-            elements.append(
-                element("rect", x=0, y=26 * i, width=width, height=26, rx=6, fill="#f1f5f9")
-            )
-        elements.append(text(12, 26 * i + 17.2, name, fill=MUTED))
-        elements.append(text(first, 26 * i + 17.2, value, fill=INK, font_weight=600))
-    return Picture(width, 26.0 * len(rows), elements)

@@ -36,7 +36,7 @@ _FONT = "ui-sans-serif, system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, 
 _UNPRINTABLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
 )
-_NARROW, _WIDE = frozenset(" .,:;'!|()[]{}fijlrtI1-/"), frozenset("mwMW@%—")
+_NARROW, _WIDE = frozenset(" .,:;'!|()[]{}fijlrtI-/"), frozenset("mwMW@%—")
 
 
 def plain(value: object, length: int = 60) -> str:
@@ -54,7 +54,7 @@ def text_width(line: str, size: float) -> float:
         if character in _WIDE
         else 1.05
         if unicodedata.east_asian_width(character) in "WF"
-        else 0.6
+        else 0.62
         for character in line
     )
     return size * sum(ems)
@@ -142,7 +142,7 @@ def card(picture: Picture, *, title: str | None, about: str, margin: float = 24.
         "\n".join(
             [
                 "",
-                element("title", escape(heading)) if title else "",
+                element("title", escape(heading)) if heading else "",
                 element("desc", escape(about)),
                 element(
                     "rect",
@@ -154,7 +154,9 @@ def card(picture: Picture, *, title: str | None, about: str, margin: float = 24.
                     fill="#fff",
                     stroke="#e2e8f0",
                 ),
-                text(margin, margin + 12, heading, size=15, fill=INK, font_weight=600),
+                text(margin, margin + 12, heading, size=15, fill=INK, font_weight=600)
+                if heading
+                else "",
                 element("g", "".join(picture.elements), transform=move),
                 "",
             ]

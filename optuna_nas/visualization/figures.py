@@ -42,6 +42,7 @@ __all__ = ["plot_history", "plot_importances", "plot_learning_curves"]
 _MIN_TRIALS_FOR_IMPORTANCES = 10
 _MAX_BARS = 15
 _MAX_POINTS = 40_000
+_MAX_TICKS = 12
 
 
 def plot_history(study: optuna.Study, *, objective: int = 0) -> go.Figure:
@@ -61,6 +62,7 @@ def plot_history(study: optuna.Study, *, objective: int = 0) -> go.Figure:
     if not records:
         return empty_note(figure, "No trial has finished yet.")
     values = [record.values[objective] for record in records]
+    _whole_numbers(figure, records[-1].number)
     figure.add_scatter(
         **trial_points(study, records, [record.number for record in records], values),
         name="trial",
@@ -119,7 +121,7 @@ def plot_importances(study: optuna.Study) -> go.Figure:
         hovertext=[f"{plain(name, 200)}: {share:.3f}" for name, share in shown],
         hoverinfo="text",
     )
-    figure.update_xaxes(tickformat=".0%", rangemode="tozero")
+    figure.update_xaxes(tickformat=".0%", range=[0, 1.15 * max(shares)])
     figure.update_yaxes(
         tickvals=list(range(len(shown))), ticktext=[plain(name, 28) for name, _ in shown]
     )
@@ -149,11 +151,12 @@ def plot_learning_curves(study: optuna.Study) -> go.Figure:
     groups: dict[str, list[TrialRecord]] = defaultdict(list)
     for record in drawn:
         groups["best" if record.number in best else record.state.name.lower()].append(record)
+    _whole_numbers(figure, max(record.curve[-1][0] for record in drawn))
     for group, line in _CURVE_LINES.items():
         if group in groups:
             figure.add_scatter(
                 **_joined_curves(groups[group]),
-                name=group,
+                name="on the front" if group == "best" and len(study.directions) > 1 else group,
                 line=line,
                 marker={"size": 5 if group == "best" else 3},
             )
@@ -190,3 +193,9 @@ def _joined_curves(records: Sequence[TrialRecord]) -> dict[str, Any]:
         "hoverinfo": "text",
         "connectgaps": False,
     }
+
+
+def _whole_numbers(figure: go.Figure, last: int) -> None:
+    """Mark whole numbers only: with few of them plotly would put some between."""
+    if last <= _MAX_TICKS:
+        figure.update_xaxes(dtick=1)

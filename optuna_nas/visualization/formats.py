@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["format_count", "format_duration", "format_value"]
+__all__ = ["MISSING", "format_count", "format_duration", "format_value"]
 
-MISSING = "–"
+MISSING = "\N{EN DASH}"
 
 _UNITS = ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k"))
 

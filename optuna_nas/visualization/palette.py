@@ -46,16 +46,28 @@ def colour(operation: object) -> str:
     name = short_name(operation)
     if name in _COLOURS:
         return _COLOURS[name]
-    digest = hashlib.sha256(str(operation).encode("utf-8", "surrogatepass")).digest()
-    return _hex(colorsys.hls_to_rgb(digest[0] / 256, 0.3, 0.45 + digest[1] / 1024))
+    digest = hashlib.sha256(name.encode()).digest()
+    return _shade(digest[0] / 256, 0.45 + digest[1] / 1024, luminance=0.16)
 
 
 def light_colour(operation: object) -> str:
-    """Return the same hue for text on a terminal, legible on black and on white."""
+    """Return the same hue for text on a terminal, legible on black and on white alike."""
     red, green, blue = (int(colour(operation)[i : i + 2], 16) / 255 for i in (1, 3, 5))
-    hue, lightness, saturation = colorsys.rgb_to_hls(red, green, blue)
-    return _hex(colorsys.hls_to_rgb(hue, max(lightness, 0.52), saturation))
+    hue, _, saturation = colorsys.rgb_to_hls(red, green, blue)
+    return _shade(hue, saturation, luminance=0.19)
 
 
-def _hex(rgb: tuple[float, float, float]) -> str:
+def _shade(hue: float, saturation: float, *, luminance: float) -> str:
+    """Find the shade of a hue that is as bright as asked, by bisection."""
+    low, high = 0.0, 1.0
+    for _ in range(20):
+        middle = (low + high) / 2
+        rgb = colorsys.hls_to_rgb(hue, middle, saturation)
+        low, high = (middle, high) if _luminance(rgb) < luminance else (low, middle)
     return "#" + "".join(f"{round(255 * part):02x}" for part in rgb)
+
+
+def _luminance(rgb: tuple[float, float, float]) -> float:
+    """The relative luminance of WCAG 2, from 0 for black to 1 for white."""
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in rgb]
+    return sum(w * p for w, p in zip((0.2126, 0.7152, 0.0722), linear, strict=True))

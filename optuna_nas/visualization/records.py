@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
@@ -51,7 +51,7 @@ class TrialRecord:
         flops: Multiply-accumulates of one image.
         test_accuracy: Accuracy on the test images, from 0 to 1.
         seconds: Seconds of training.
-        reason: Why it was pruned or failed, as far as the study knows; else empty.
+        reason: Why it was pruned, failed or left out, as far as the study knows; else empty.
         continued_by: The trial that went on with this interrupted one, if any; its `seconds`
             include this one's.
     """
@@ -107,7 +107,7 @@ def best_records(study: optuna.Study, records: Sequence[TrialRecord]) -> list[Tr
     if len(signs) == 1:
         best = min(losses, key=lambda number: (losses[number][0], number), default=None)
         return [record for record in records if record.number == best]
-    # Whatever dominates comes earlier in lexicographic order, and so does one that is on the front.
+    # What dominates a trial comes before it in lexicographic order.
     front: dict[int, list[float]] = {}
     for number, own in sorted(losses.items(), key=lambda item: (item[1], item[0])):
         if not any(
@@ -164,7 +164,7 @@ def _record(
         number=trial.number,
         state=trial.state,
         values=tuple(trial.values) if complete and trial.values else (),
-        feasible=all(constraint <= 0 for constraint in trial.constraints.values()),
+        feasible=_is_feasible(trial),
         curve=tuple(point for point in curve if math.isfinite(point[1])),
         epochs=len(curve),
         architecture=_architecture(trial, space),
@@ -175,6 +175,10 @@ def _record(
         reason=_reason(trial, len(curve), continued.get(trial.number)),
         continued_by=continued.get(trial.number),
     )
+
+
+def _is_feasible(trial: FrozenTrial) -> bool:
+    return all(constraint <= 0 for constraint in trial.constraints.values())
 
 
 def _curve(trial: FrozenTrial) -> list[tuple[int, float]]:
@@ -201,13 +205,15 @@ def _number(trial: FrozenTrial, name: str) -> float | None:
     return value if _is_number(value) and math.isfinite(value) else None
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _reason(trial: FrozenTrial, epochs: int, continued: int | None) -> str:
     if continued is not None:
         return f"interrupted; trial {continued} goes on with it"
+    if trial.state == TrialState.COMPLETE and not _is_feasible(trial):
+        return "infeasible"
     if trial.state not in (TrialState.PRUNED, TrialState.FAIL):
         return ""
     invalid = trial.user_attrs.get(INVALID_REASON)

@@ -59,7 +59,7 @@ def new_figure(title: str, x_title: str, y_title: str, *, legend: bool = True) -
         "zeroline": False,
         "automargin": True,
         "ticks": "",
-        "title": {"standoff": 10},
+        "title": {"standoff": 10, "font": {"size": 13}},
     }
     figure = go.Figure()
     figure.update_layout(
@@ -130,4 +130,4 @@ def trial_points(
 
 def axis_name(name: str) -> str:
     """Return the name of an objective as the title of an axis."""
-    return plain(name[:1].upper() + name[1:])
+    return plain(name[:1].upper() + name[1:], 40)

@@ -6,7 +6,8 @@ from collections.abc import Hashable, Iterator
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE
-from rich.console import Group, RenderableType
+from rich.columns import Columns
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -28,7 +29,7 @@ def cell_text(architecture: Architecture, *, colour: bool = True) -> RenderableT
 
     Returns:
         Something `rich.print` prints: a table for each cell, with a row for each input of a node,
-        or one of the parameters if the architecture has no edges.
+        side by side if there is room; or one of the parameters if there are no edges.
     """
     drawn = cells(architecture)
     if not drawn:
@@ -36,7 +37,7 @@ def cell_text(architecture: Architecture, *, colour: bool = True) -> RenderableT
         for name, value in parameter_table(architecture):
             table.add_row(Text(name), Text(value))
         return table
-    return Group(*(_table(cell, colour) for cell in drawn))
+    return Columns([_table(cell, colour) for cell in drawn], padding=(0, 6))
 
 
 def _table(cell: Cell, colour: bool) -> Table:
@@ -57,8 +58,8 @@ def _rows(cell: Cell, node: Hashable) -> Iterator[tuple[str, str | None]]:
     sources = list(cell.graph.predecessors(node))
     direct = [source for source in sources if cell.edge_operation((source, node)) is None]
     own: str | None = cell.graph.nodes[node].get("operation")
-    if direct or not sources:
-        yield ("← " + ", ".join(map(cell.label, direct)) if direct else ""), own
+    if direct or own is not None:
+        yield "← " + ", ".join(map(cell.label, direct)), own
     for source in sources:
         if source not in direct:
             yield f"← {cell.label(source)}", cell.edge_operation((source, node))

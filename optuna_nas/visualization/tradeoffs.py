@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import optuna
     import plotly.graph_objects as go
 
-__all__ = ["plot_accuracy_size", "plot_pareto_front"]
+__all__ = ["Size", "plot_accuracy_size", "plot_pareto_front"]
 
 Size = Literal["parameters", "flops", "seconds"]
 
@@ -65,16 +65,15 @@ def plot_accuracy_size(
         marker={"color": COMPLETE, "size": 8, "opacity": 0.7},
     )
     front = _front(sizes, [sign * value for value in values])
+    smallest = [records[i] for i in front], [sizes[i] for i in front], [values[i] for i in front]
     figure.add_scatter(
-        **trial_points(
-            study, *([column[i] for i in front] for column in (records, sizes, values))
-        ),
+        **{**trial_points(study, *smallest), "mode": "lines+markers"},
         name="none is smaller and better",
         marker={"color": BEST, "size": 10},
+        line={"color": BEST, "width": 1.5, "shape": "hv"},
     )
-    figure.data[-1].update(mode="lines+markers", line={"color": BEST, "width": 1.5, "shape": "hv"})
     if min(sizes) > 0 and max(sizes) / min(sizes) > _LOG_RATIO:
-        figure.update_xaxes(type="log")
+        figure.update_xaxes(type="log", dtick="D2", tickformat="~s")
     return figure
 
 

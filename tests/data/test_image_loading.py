@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -231,14 +232,29 @@ def test_grey_images_keep_one_channel(tmp_path: Path, mode: str) -> None:
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "CMYK"])
 def test_grey_images_among_coloured_ones_get_three_channels(tmp_path: Path, mode: str) -> None:
     colour = PIL.Image.new("RGB", (4, 4), (255, 0, 0)).convert(mode)
-    if mode == "P":
-        colour.info["transparency"] = bytes(256)
     train = _table([_grey(100)] * 10 + [colour] * 10, [0] * 10 + [1] * 10)
     data = load_images(_save(tmp_path, train=train, test=_table([_grey(100), _grey(7)], [0, 1])))
     assert data.in_channels == 3
     for pixel, label in zip(_pixels(data, data.train), data.train.labels, strict=True):
         assert pixel[:, 1, 1].tolist() == ([255, 0, 0] if label else [100] * 3)
     assert torch.all(_pixels(data, data.test)[1] == 7)
+
+
+def test_palettes_may_be_transparent(tmp_path: Path) -> None:
+    colour = PIL.Image.new("RGB", (4, 4), (255, 0, 0)).quantize(2)
+    file = io.BytesIO()
+    colour.save(file, "png", transparency=bytes([3, 9]))
+    data = load_images(_save(tmp_path, train=_table([file.getvalue()] * 20, [0, 1] * 10)))
+    assert data.mean == pytest.approx((1, 0, 0))  # and no warning of Pillow's
+
+
+def test_colour_in_one_split_makes_all_splits_coloured(tmp_path: Path) -> None:
+    train = _table([_grey(value) for value in range(20)], [0, 1] * 10)
+    test = _table([PIL.Image.new("RGB", (4, 4), (1, 2, 3))] * 2, [0, 1])
+    data = load_images(_save(tmp_path, train=train, test=test))
+    assert data.in_channels == len(data.mean) == 3
+    assert _pixels(data, data.test)[0, :, 0, 0].tolist() == [1, 2, 3]
+    assert torch.equal(data.train.images[:, 0], data.train.images[:, 2])
 
 
 def test_resizing_is_bilinear(tmp_path: Path) -> None:
@@ -336,6 +352,13 @@ def test_missing_and_ambiguous_columns_are_refused(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=message):
             load_images(source, **arguments)
     assert load_images(source, image_column="left", label_column="kind").num_classes == 2
+
+
+def test_columns_with_common_names_are_preferred(tmp_path: Path, numbered: Numbered) -> None:
+    table = numbered([5, 5])
+    table = table.add_column("coarse", [0] * 10, feature=datasets.ClassLabel(names=["z"]))
+    table = table.add_column("mask", [b"no image"] * 10)
+    assert load_images(_save(tmp_path, train=table)).class_names == ("a", "b")
 
 
 def test_a_test_split_needs_the_same_columns(tmp_path: Path, numbered: Numbered) -> None:

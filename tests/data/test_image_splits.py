@@ -62,10 +62,13 @@ def test_rows_depend_on_the_seed_alone() -> None:
     assert not np.array_equal(draw_rows(labels, None, sizes, 3).validation, other.validation)
 
 
-def test_test_and_validation_rows_stay_when_the_training_size_changes() -> None:
+@pytest.mark.parametrize("test_labels", [None, _labels(10, 10)])
+def test_test_and_validation_rows_stay_when_the_training_size_changes(
+    test_labels: np.ndarray | None,
+) -> None:
     labels = _labels(40, 60)
-    small = draw_rows(labels, None, SplitSizes(train=10, validation=20, test=10), 0)
-    large = draw_rows(labels, None, SplitSizes(train=70, validation=20, test=10), 0)
+    small = draw_rows(labels, test_labels, SplitSizes(train=10, validation=20, test=10), 0)
+    large = draw_rows(labels, test_labels, SplitSizes(train=70, validation=20, test=10), 0)
     assert np.array_equal(small.test, large.test)
     assert np.array_equal(small.validation, large.validation)
     assert set(small.train) < set(large.train)

@@ -1,0 +1,241 @@
+"""A study as one HTML page that works offline and can be mailed.
+
+1. Read the trials (:mod:`optuna_nas.visualization.records`), draw the figures and the best cells.
+2. Fill the template `report.html`. It escapes everything; figures travel as JSON without `<`, `>`
+   or `&`, so nothing in a study can end the script element that holds them.
+3. Name the two scripts of the page, plotly and its own, by their hashes in a content security
+   policy: no other script runs, and nothing is loaded from anywhere.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import optuna
+from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup
+from optuna.study import StudyDirection
+from optuna.trial import TrialState
+from plotly.offline import get_plotlyjs
+
+from optuna_nas._version import __version__
+from optuna_nas.trials.states import write_atomically
+from optuna_nas.visualization.cells import cell_svg
+from optuna_nas.visualization.columns import trial_columns
+from optuna_nas.visualization.description import describe_search, describe_space
+from optuna_nas.visualization.figures import plot_history, plot_importances, plot_learning_curves
+from optuna_nas.visualization.formats import (
+    MISSING,
+    format_count,
+    format_duration,
+    format_value,
+)
+from optuna_nas.visualization.records import (
+    TrialRecord,
+    best_records,
+    direction_signs,
+    objective_names,
+    read_records,
+    stored_space,
+)
+from optuna_nas.visualization.tradeoffs import Size, plot_accuracy_size, plot_pareto_front
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+__all__ = ["write_report"]
+
+_MAX_CELLS = 12
+_MAX_FRONTS = 3
+_DIRECTIONS = {
+    StudyDirection.MAXIMIZE: "maximise",
+    StudyDirection.MINIMIZE: "minimise",
+    StudyDirection.NOT_SET: "",
+}
+
+
+def write_report(study: optuna.Study, path: Path | str, *, title: str | None = None) -> Path:
+    """Write a report of a study as one HTML file without external references.
+
+    Args:
+        study: The study, in any state: without trials, with failed ones, with several objectives.
+        path: The file; it is replaced in one step if it exists.
+        title: The heading; None is the study's name.
+
+    Returns:
+        The path, absolute.
+
+    Raises:
+        ValueError: `path` is a folder.
+        OSError: The file cannot be written.
+    """
+    target = Path(path).expanduser().absolute()
+    if target.is_dir():
+        raise ValueError(f"`path` is {str(path)!r}, which is a folder; needed is a file name.")
+    page = _render(study, study.study_name if title is None else title)
+    write_atomically(target, page.encode("utf-8", "replace"))
+    return target
+
+
+def _render(study: optuna.Study, title: str) -> str:
+    records = read_records(study)
+    best = best_records(study, records)
+    template = _template()
+    plotly_js = Markup(get_plotlyjs())
+    page_js = Markup("".join(template.blocks["script"](template.new_context())))
+    pictures = _pictures(study, _ranked(study, records), _MAX_CELLS)
+    picture = next((drawing for record, drawing in pictures if record in best), None)
+    return template.render(
+        title=title,
+        study_name=study.study_name,
+        written=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        versions=f"optuna-nas {__version__} and Optuna {optuna.__version__}",
+        policy=_policy(plotly_js, page_js),
+        plotly_js=plotly_js,
+        single=len(study.directions) == 1,
+        names=objective_names(study),
+        directions=[_DIRECTIONS[direction] for direction in study.directions],
+        counts={s.name.lower(): sum(r.state == s for r in records) for s in TrialState},
+        wall_time=_wall_time(study),
+        training_time=sum(r.seconds or 0.0 for r in records if r.continued_by is None),
+        best=best,
+        best_tiles=_tiles(best[0]) if best else [],
+        extremes=_extremes(study, best),
+        best_numbers={record.number for record in best},
+        best_facts=_facts(study, best[0], with_params=picture is None) if best else {},
+        picture=picture,
+        cells=pictures,
+        figures=[_figure(plot) for plot in _plots(study, records)],
+        records=records,
+        columns=trial_columns(study, records),
+        space=describe_space(study),
+        search=describe_search(study),
+    )
+
+
+def _template() -> Template:
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update(value=format_value, count=format_count, duration=format_duration)
+    source = resources.files("optuna_nas.visualization").joinpath("report.html")
+    return environment.from_string(source.read_text(encoding="utf-8"))
+
+
+def _policy(*scripts: str) -> str:
+    digests = (base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in scripts)
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; "
+        "img-src data: blob:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _wall_time(study: optuna.Study) -> float | None:
+    """Seconds from the first start of a trial to the last end of one."""
+    trials = study.get_trials(deepcopy=False)
+    starts = [trial.datetime_start for trial in trials if trial.datetime_start]
+    ends = [trial.datetime_complete for trial in trials if trial.datetime_complete]
+    return (max(ends) - min(starts)).total_seconds() if starts and ends else None
+
+
+def _ranked(study: optuna.Study, records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The finished trials, best first; with several objectives only those on the front."""
+    if len(study.directions) > 1:
+        return best_records(study, records)
+    [sign] = direction_signs(study)
+    finished = [record for record in records if record.finished and record.feasible]
+    return sorted(finished, key=lambda record: (sign * record.values[0], record.number))
+
+
+def _pictures(
+    study: optuna.Study, records: Sequence[TrialRecord], limit: int
+) -> list[tuple[TrialRecord, Markup]]:
+    """Draw the first architectures that differ in what they compute."""
+    space, _ = stored_space(study)
+    if space is None:
+        return []
+    trials = study.get_trials(deepcopy=False)
+    pictures: dict[str, tuple[TrialRecord, Markup]] = {}
+    for record in records:
+        architecture = space.read(trials[record.number].params)
+        if architecture is None or not architecture.graph.edges:  # a flat one is no picture
+            continue
+        if architecture.key not in pictures:
+            pictures[architecture.key] = record, Markup(cell_svg(architecture))
+        if len(pictures) == limit:
+            break
+    return list(pictures.values())
+
+
+def _tiles(record: TrialRecord) -> list[tuple[str, str]]:
+    tiles = [
+        (format_value(record.test_accuracy), "its test accuracy"),
+        (format_count(record.parameters), "its parameters"),
+        (format_count(record.flops), "its FLOPs"),
+    ]
+    return [(text, name) for text, name in tiles if text != MISSING]
+
+
+def _facts(study: optuna.Study, record: TrialRecord, *, with_params: bool) -> dict[str, str]:
+    """What is known of a trial, without what does not apply to it."""
+    facts = {
+        "Trial": str(record.number),
+        **{
+            name: format_value(value)
+            for name, value in zip(objective_names(study), record.values, strict=True)
+        },
+        "Test accuracy": format_value(record.test_accuracy),
+        "Parameters": "" if record.parameters is None else f"{record.parameters:,}",
+        "FLOPs": "" if record.flops is None else f"{record.flops:,}",
+        "Training": format_duration(record.seconds),
+        "Epochs": str(record.epochs or ""),
+    }
+    if with_params:
+        params = study.get_trials(deepcopy=False)[record.number].params
+        facts |= {name: str(value) for name, value in params.items()}
+    return {name: text for name, text in facts.items() if text not in ("", MISSING)}
+
+
+def _extremes(study: optuna.Study, front: Sequence[TrialRecord]) -> list[float]:
+    """The best value of each objective; it is on the front."""
+    return [
+        sign * min(sign * record.values[i] for record in front)
+        for i, sign in enumerate(direction_signs(study))
+        if front
+    ]
+
+
+def _plots(study: optuna.Study, records: Sequence[TrialRecord]) -> list[go.Figure]:
+    """The figures of a study; those that have nothing to show say why."""
+    if len(study.directions) == 1:
+        main = [plot_history(study)]
+    else:
+        others = range(1, min(len(study.directions), _MAX_FRONTS + 1))
+        main = [plot_pareto_front(study, objectives=(0, other)) for other in others]
+    sizes: tuple[Size, ...] = get_args(Size)
+    known = (s for s in sizes if any(r.finished and getattr(r, s) is not None for r in records))
+    return [
+        *main,
+        plot_importances(study),
+        plot_learning_curves(study),
+        plot_accuracy_size(study, size=next(known, sizes[0])),
+    ]
+
+
+def _figure(figure: go.Figure) -> dict[str, Any]:
+    """The heading of a figure, and its JSON, or a sentence if there is nothing to see."""
+    heading = figure.layout.title.text
+    if not figure.data:
+        return {"heading": heading, "json": None, "note": figure.layout.annotations[0].text}
+    figure.update_layout(title=None, margin={"l": 8, "r": 8, "t": 30, "b": 8})
+    text = figure.to_json(engine="json")
+    for character in "<>&":  # in JSON they only occur within texts
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return {"heading": heading, "json": Markup(text), "note": None}
