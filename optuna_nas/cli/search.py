@@ -6,6 +6,7 @@ import math
 import shlex
 import sys
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -179,7 +180,7 @@ def open_study(config: SearchConfig, objective: CellCNN) -> optuna.Study:
 
     from optuna_nas.cli.config import CONFIG_ATTRIBUTE
     from optuna_nas.cli.note import write_note
-    from optuna_nas.storages import open_storage
+    from optuna_nas.storages import open_storage, public_address
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
@@ -202,10 +203,11 @@ def open_study(config: SearchConfig, objective: CellCNN) -> optuna.Study:
             "another --study."
         )
     else:
-        from dataclasses import asdict
-
-        command = shlex.join(["optuna-nas", *sys.argv[1:]])
-        study.set_user_attr(CONFIG_ATTRIBUTE, {"command": command, "config": asdict(config)})
+        # The database's password stays out of the database and of what is shown from it.
+        public = public_address(config.storage)
+        command = shlex.join(["optuna-nas", *sys.argv[1:]]).replace(config.storage, public)
+        stored = {"command": command, "config": asdict(replace(config, storage=public))}
+        study.set_user_attr(CONFIG_ATTRIBUTE, stored)
         study.set_metric_names(list(objective.metric_names))
         write_note(study, config, objective, command)
     return study

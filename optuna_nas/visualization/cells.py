@@ -95,6 +95,7 @@ class _CellDrawing:
         self.alive = cell.contributing
         self.names: dict[Hashable, str] = {}
         self.operations: dict[Hashable, str] = {}
+        self.carriers: dict[Hashable, tuple[Hashable, Hashable]] = {}
         self.boxes: dict[Hashable, Box] = {}
         self.edges: dict[tuple[Hashable, Hashable], tuple[Hashable, Hashable]] = {}
         self._add_nodes()
@@ -126,9 +127,10 @@ class _CellDrawing:
             middle = (ranks[source] + ranks[target]) / 2
             rank = min(between, key=lambda r: (filled.get(r, 0), abs(r - middle)))
             filled[rank] = filled.get(rank, 0) + 1
-            self._add(("on", *edge), short_name(operation), operation, rank)
-            self.edges[source, ("on", *edge)] = edge
-            self.edges[("on", *edge), target] = edge
+            pill = ("operation of", *edge)
+            self._add(pill, short_name(operation), operation, rank)
+            self.carriers[pill] = edge
+            self.edges[source, pill] = self.edges[pill, target] = edge
 
     def _pill(self, edge: tuple[Hashable, Hashable]) -> str | None:
         operation = self.cell.edge_operation(edge)
@@ -233,8 +235,7 @@ class _CellDrawing:
         )
         ink = INK if fill == "#fff" else "#fff"
         name = text(x, y + 4.2, self.names[key], fill=ink, text_anchor="middle", font_weight=500)
-        of = key[1:] if isinstance(key, tuple) and key[0] == "on" else key
-        return self._faded(shape + name, of in self.alive)
+        return self._faded(shape + name, self.carriers.get(key, key) in self.alive)
 
     @staticmethod
     def _faded(drawing: str, alive: bool) -> str:

@@ -43,6 +43,7 @@ _MIN_TRIALS_FOR_IMPORTANCES = 10
 _MAX_BARS = 15
 _MAX_POINTS = 40_000
 _MAX_TICKS = 12
+_MAX_DOTTED = 60
 
 
 def plot_history(study: optuna.Study, *, objective: int = 0) -> go.Figure:
@@ -60,7 +61,7 @@ def plot_history(study: optuna.Study, *, objective: int = 0) -> go.Figure:
     figure = new_figure("Optimisation history", "Trial", axis_name(name))
     records = [record for record in read_records(study) if record.finished]
     if not records:
-        return empty_note(figure, "No trial has finished yet.")
+        return empty_note(figure, "No trial has finished with a finite value yet.")
     values = [record.values[objective] for record in records]
     _whole_numbers(figure, records[-1].number)
     figure.add_scatter(
@@ -154,10 +155,12 @@ def plot_learning_curves(study: optuna.Study) -> go.Figure:
     _whole_numbers(figure, max(record.curve[-1][0] for record in drawn))
     for group, line in _CURVE_LINES.items():
         if group in groups:
+            crowded = len(groups[group]) > _MAX_DOTTED
             figure.add_scatter(
                 **_joined_curves(groups[group]),
+                mode="lines" if crowded else "lines+markers",
                 name="on the front" if group == "best" and len(study.directions) > 1 else group,
-                line=line,
+                line={**line, "width": 0.6} if crowded else line,
                 marker={"size": 5 if group == "best" else 3},
             )
     return figure
@@ -188,7 +191,6 @@ def _joined_curves(records: Sequence[TrialRecord]) -> dict[str, Any]:
     return {
         "x": x,
         "y": y,
-        "mode": "lines+markers",
         "hovertext": texts,
         "hoverinfo": "text",
         "connectgaps": False,

@@ -92,7 +92,7 @@ def plot_pareto_front(study: optuna.Study, *, objectives: tuple[int, int] = (0, 
     figure = new_figure("Pareto front", *names)
     records = [record for record in read_records(study) if record.finished]
     if not records:
-        return empty_note(figure, "No trial has finished yet.")
+        return empty_note(figure, "No trial has finished with a finite value yet.")
     front = best_records(study, records)
     for name, group, marker in (
         ("trial", records, {"color": COMPLETE, "size": 7, "opacity": 0.55}),

@@ -120,8 +120,9 @@ def test_a_retry_is_not_mistaken_for_abandoned_before_it_starts(tmp_path: Path) 
     assert recover_interrupted(study) == []
 
 
-def test_retries_are_limited(tmp_path: Path) -> None:
-    study = new_study(tmp_path)
+@pytest.mark.parametrize("in_memory", [False, True])
+def test_retries_are_limited(tmp_path: Path, in_memory: bool) -> None:
+    study = optuna.create_study() if in_memory else new_study(tmp_path)
     abandoned(study)
     assert recover_interrupted(study, max_retry=2) == [0]
     for number, expected in [(1, [1]), (2, [])]:
@@ -133,6 +134,7 @@ def test_retries_are_limited(tmp_path: Path) -> None:
     assert [trial.state for trial in study.trials] == [TrialState.FAIL] * 3
     with pytest.warns(optuna.exceptions.ExperimentalWarning):
         assert RetryHeartbeatStaleTrialCallback.retry_history(study.trials[2]) == [0, 1]
+    assert study.trials[1].system_attrs["retry_history"] == [0]  # not touched by its own retry
     with pytest.raises(ValueError, match="max_retry=-1 must not be negative"):
         recover_interrupted(study, max_retry=-1)
 

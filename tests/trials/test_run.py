@@ -114,6 +114,7 @@ def test_the_continued_trial_has_the_state_and_the_whole_curve(
     assert run.curve == study.trials[1].intermediate_values == {0: 1.0, 1: 0.5, 2: 1 / 3}
     assert study.trials[1].user_attrs == {"resumed_from_epoch": 2}
     assert second.suggest_float("rate", 0, 1) == rate
+    run.report(1 / 3, 2)  # the restored epoch once more: Optuna would warn
     run.report(0.25, 3)
     run.checkpoint({"epoch": 3})
 

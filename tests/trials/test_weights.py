@@ -70,6 +70,13 @@ def test_several_objectives_keep_what_is_dominated_least(tmp_path: Path) -> None
     assert kept(study, tmp_path) == [0, 1, 3] == [t.number for t in study.best_trials]
 
 
+def test_equal_values_are_not_better(tmp_path: Path) -> None:
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    for values in [(0.9, 10.0), (0.9, 10.0), (0.4, 2.0)]:
+        finish(study, tmp_path, *values, keep=2)
+    assert kept(study, tmp_path) == [0, 1]
+
+
 def test_values_must_fit_the_study(tmp_path: Path) -> None:
     study = optuna.create_study(directions=["maximize", "minimize"])
     run = TrialRun(study.ask(), tmp_path)

@@ -99,6 +99,20 @@ def test_a_chain_is_level_and_a_long_edge_is_straight() -> None:
     assert len({round(layout.centres[i][1], 6) for i in (1, 2, 3)}) == 1
 
 
+def test_long_edges_are_straight_where_there_is_room() -> None:
+    ranks = [0, 2, 4, 6]
+    boxes: dict[Hashable, Box] = {i: Box(rank, 34, 34) for i, rank in enumerate(ranks)}
+    edges: list[Edge] = []
+    for n, (a, b) in enumerate(combinations(range(4), 2)):  # a cell of NAS-Bench-201
+        boxes[f"operation {n}"] = Box(ranks[a] + 1, 80, 26)
+        edges += [(a, f"operation {n}"), (f"operation {n}", b)]
+    layout = layered_layout(boxes, edges)
+    steps = [
+        abs(upper - lower) for route in layout.routes.values() for upper, lower in pairwise(route)
+    ]
+    assert len(steps) == 5 and sum(step > 1e-6 for step in steps) <= 1
+
+
 def test_empty_columns_disappear() -> None:
     boxes = without_empty_columns({"a": Box(0, 1, 1), "b": Box(4, 2, 2), "c": Box(2, 3, 3)})
     assert {name: box.rank for name, box in boxes.items()} == {"a": 0, "b": 2, "c": 1}

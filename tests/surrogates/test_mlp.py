@@ -1,0 +1,297 @@
+"""The ensemble: gradients, independence of the members, learning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import spearmanr
+
+from optuna_nas.spaces import Architecture, NASBench201Space
+from optuna_nas.surrogates import (
+    MAE,
+    MAPE,
+    MSE,
+    Loss,
+    MLPEnsemble,
+    OneHotEncoding,
+    PathEncoding,
+)
+from optuna_nas.surrogates.predictors.mlp import _Adam, _StackedNetwork
+
+SIZES = (7, 5, 4, 1)
+Data = tuple[np.ndarray, np.ndarray]
+
+
+def layers(network: _StackedNetwork) -> list[tuple[np.ndarray, np.ndarray]]:
+    return list(zip(network._weights, network._biases, strict=True))
+
+
+@pytest.fixture
+def network(rng: np.random.Generator) -> _StackedNetwork:
+    network = _StackedNetwork(3, SIZES, rng)
+    network.parameters += rng.normal(size=network.parameters.shape, scale=0.1).astype(np.float32)
+    return network
+
+
+@pytest.fixture
+def data(rng: np.random.Generator) -> Data:
+    return rng.random((40, 9)), rng.normal(loc=20, scale=3, size=40)
+
+
+def test_initial_weights_are_glorot_uniform(rng: np.random.Generator) -> None:
+    network = _StackedNetwork(4, (30, 20, 1), rng)
+    for (weight, bias), (inputs, outputs) in zip(
+        layers(network), pairwise((30, 20, 1)), strict=True
+    ):
+        limit = np.sqrt(6 / (inputs + outputs))
+        assert weight.shape == (4, inputs, outputs)
+        assert np.abs(weight).max() <= limit
+        assert weight.std() == pytest.approx(limit / np.sqrt(3), rel=0.15)
+        assert not bias.any()
+    assert network.parameters.size == 4 * (31 * 20 + 21)
+
+
+def test_stacked_members_are_separate_networks(
+    network: _StackedNetwork, rng: np.random.Generator
+) -> None:
+    inputs = rng.normal(size=(3, 6, 7)).astype(np.float32)
+    outputs = network.forward(inputs)
+    assert outputs.shape == (3, 6)
+    for member in range(3):
+        values = inputs[member]
+        for index, (weight, bias) in enumerate(layers(network)):
+            values = values @ weight[member] + bias[member, 0]
+            if index < len(SIZES) - 2:
+                values = np.maximum(values, 0)
+        assert outputs[member] == pytest.approx(values[:, 0], rel=1e-5)
+
+
+def test_gradient_is_that_of_automatic_differentiation(
+    network: _StackedNetwork, rng: np.random.Generator
+) -> None:
+    inputs = rng.normal(size=(3, 6, 7)).astype(np.float32)
+    targets = rng.normal(size=(3, 6)).astype(np.float32)
+    outputs = network.forward(inputs)
+    gradient = network.backward(2 * (outputs - targets) / 6).copy()
+
+    expected, total = [], torch.zeros(())
+    parameters = [(torch.tensor(w), torch.tensor(b)) for w, b in layers(network)]
+    for weight, bias in parameters:
+        weight.requires_grad_()
+        bias.requires_grad_()
+    for member in range(3):
+        values = torch.tensor(inputs[member])
+        for index, (weight, bias) in enumerate(parameters):
+            values = values @ weight[member] + bias[member]
+            if index < len(SIZES) - 2:
+                values = values.relu()
+        total = total + ((values[:, 0] - torch.tensor(targets[member])) ** 2).mean()
+    total.backward()  # type: ignore[no-untyped-call]
+    for weight, bias in parameters:
+        assert weight.grad is not None
+        assert bias.grad is not None
+        expected += [weight.grad.numpy().ravel(), bias.grad.numpy().ravel()]
+    assert np.abs(gradient).max() > 0.1
+    assert gradient == pytest.approx(np.concatenate(expected), rel=1e-4, abs=1e-6)
+
+
+def test_a_member_s_gradient_does_not_depend_on_the_others(
+    network: _StackedNetwork, rng: np.random.Generator
+) -> None:
+    inputs = rng.normal(size=(3, 6, 7)).astype(np.float32)
+    network.forward(inputs)
+    slopes = np.zeros((3, 6), dtype=np.float32)
+    slopes[1] = 1
+    network.backward(slopes)
+    for gradients in (network._weight_slopes, network._bias_slopes):
+        for gradient in gradients:
+            assert gradient[1].any()
+            assert not gradient[[0, 2]].any()
+
+
+def test_adam(rng: np.random.Generator) -> None:
+    start = rng.normal(size=12).astype(np.float32)
+    ours = start.copy()
+    optimizer = _Adam(ours, 0.01)
+    theirs = torch.nn.Parameter(torch.tensor(start))
+    reference = torch.optim.Adam([theirs], lr=0.01, betas=(0.9, 0.99))
+    for _ in range(25):
+        gradient = rng.normal(size=12).astype(np.float32)
+        optimizer.step(gradient.copy())
+        theirs.grad = torch.tensor(gradient)
+        reference.step()
+    assert np.abs(ours - start).max() > 0.02
+    assert ours == pytest.approx(theirs.detach().numpy(), abs=1e-5)
+
+
+@pytest.mark.parametrize("loss", [MAE(), MSE(), MAPE(), MAPE(0.0)])
+def test_predictions_have_the_shape_and_unit_of_the_targets(
+    loss: Loss, data: Data, rng: np.random.Generator
+) -> None:
+    features, targets = data
+    ensemble = MLPEnsemble(num_members=4, loss=loss, epochs=100)
+    ensemble.fit(features, targets, rng)
+    members = ensemble.predict(features[:11])
+    assert members.shape == (4, 11)
+    assert members.dtype == np.float64
+    # It fits what it has seen better than the mean does.
+    whole = ensemble.predict(features).mean(axis=0)
+    assert np.abs(whole - targets).mean() < 0.7 * np.abs(np.median(targets) - targets).mean()
+
+
+def test_members_differ(data: Data, rng: np.random.Generator) -> None:
+    features, targets = data
+    ensemble = MLPEnsemble(epochs=10)
+    ensemble.fit(features, targets, rng)
+    members = ensemble.predict(features)
+    for first in range(5):
+        for second in range(first):
+            assert np.abs(members[first] - members[second]).max() > 1e-3
+
+
+def test_a_candidate_s_prediction_does_not_depend_on_the_others(
+    data: Data, rng: np.random.Generator
+) -> None:
+    features, targets = data
+    ensemble = MLPEnsemble(epochs=5)
+    ensemble.fit(features, targets, rng)
+    alone = [ensemble.predict(features[i : i + 1])[:, 0] for i in range(5)]
+    assert pytest.approx(ensemble.predict(features)[:, :5], rel=1e-5) == np.array(alone).T
+
+
+@pytest.mark.parametrize("loss", [MAE(), MSE(), MAPE()])
+def test_deterministic_given_the_generator(loss: Loss, data: Data) -> None:
+    features, targets = data
+    predictions = []
+    for seed in (1, 1, 2):
+        ensemble = MLPEnsemble(epochs=20, loss=loss)
+        ensemble.fit(features, targets, np.random.default_rng(seed))
+        predictions.append(ensemble.predict(features))
+    assert np.array_equal(predictions[0], predictions[1])
+    assert not np.allclose(predictions[0], predictions[2])
+
+
+def test_a_fit_forgets_the_one_before(data: Data) -> None:
+    features, targets = data
+    used, fresh = MLPEnsemble(epochs=10), MLPEnsemble(epochs=10)
+    used.fit(features[:7, :4], -targets[:7], np.random.default_rng(0))
+    for ensemble in (used, fresh):
+        ensemble.fit(features, targets, np.random.default_rng(3))
+    assert np.array_equal(used.predict(features), fresh.predict(features))
+
+
+@pytest.mark.parametrize("loss", [MAE(), MSE(), MAPE()])
+@pytest.mark.parametrize(("scale", "shift"), [(1.0, 100.0), (0.01, 0.0), (50.0, -7.0)])
+def test_predictions_follow_the_unit_and_origin_of_the_targets(
+    loss: Loss, scale: float, shift: float, data: Data
+) -> None:
+    features, targets = data
+    plain, moved = MLPEnsemble(epochs=3, loss=loss), MLPEnsemble(epochs=3, loss=loss)
+    plain.fit(features, targets, np.random.default_rng(0))
+    moved.fit(features, scale * targets + shift, np.random.default_rng(0))
+    expected = scale * plain.predict(features) + shift
+    assert moved.predict(features) == pytest.approx(expected, abs=0.02 * scale * targets.std())
+
+
+@pytest.mark.parametrize("number", [1, 2, 31, 33])
+def test_any_number_of_observations(number: int, data: Data, rng: np.random.Generator) -> None:
+    features, targets = data
+    ensemble = MLPEnsemble(epochs=60)
+    ensemble.fit(features[:number], targets[:number], rng)
+    members = ensemble.predict(features)
+    assert np.isfinite(members).all()
+    if number == 1:
+        assert members[:, 0] == pytest.approx(targets[0], abs=0.5)
+
+
+def test_constant_targets(data: Data, rng: np.random.Generator) -> None:
+    features, _ = data
+    for loss in (MAE(), MSE(), MAPE()):
+        ensemble = MLPEnsemble(epochs=60, loss=loss)
+        ensemble.fit(features, np.full(len(features), 12.5), rng)
+        assert ensemble.predict(features) == pytest.approx(12.5, abs=0.5)
+
+
+def test_weights_draw_the_fit_to_the_heavy_targets(rng: np.random.Generator) -> None:
+    """One feature, contradicting targets: the prediction is their weighted median."""
+    features, targets = np.ones((9, 1)), np.array([1.0] * 4 + [10.0] * 5)
+    plain, weighted = MLPEnsemble(epochs=400), MLPEnsemble(epochs=400, loss=MAPE(0.5))
+    for ensemble in (plain, weighted):
+        ensemble.fit(features, targets, rng)
+    assert plain.predict(features[:1]).mean() == pytest.approx(10, abs=1)
+    assert weighted.predict(features[:1]).mean() == pytest.approx(1, abs=1)
+
+
+@pytest.mark.parametrize("encoding", [PathEncoding(), OneHotEncoding()])
+def test_learns_an_additive_error(
+    encoding: PathEncoding | OneHotEncoding,
+    error: Callable[[Architecture], float],
+    rng: np.random.Generator,
+) -> None:
+    space = NASBench201Space()
+    cells = list(dict.fromkeys(space.random(rng) for _ in range(450)))
+    errors = np.array([error(a) for a in cells])
+    features = encoding.encode(space, cells)
+    ensemble = MLPEnsemble()
+    ensemble.fit(features[:100], errors[:100], rng)
+    members = ensemble.predict(features[100:])
+    unseen = errors[100:]
+    correlation = spearmanr(members.mean(axis=0), unseen).statistic
+    assert correlation > 0.5
+    single = [spearmanr(member, unseen).statistic for member in members]
+    assert correlation > np.mean(single)  # what the ensemble is for
+
+
+def test_no_hidden_layer_is_a_linear_model(data: Data, rng: np.random.Generator) -> None:
+    features, _ = data
+    targets = features @ np.arange(9.0) + 3
+    ensemble = MLPEnsemble(hidden=(), loss=MSE(), epochs=1500, learning_rate=0.02)
+    ensemble.fit(features, targets, rng)
+    assert ensemble.predict(features) == pytest.approx(np.tile(targets, (5, 1)), abs=0.3)
+
+
+def test_predicting_needs_a_fit() -> None:
+    with pytest.raises(RuntimeError, match="call `fit` before"):
+        MLPEnsemble().predict(np.zeros((1, 3)))
+
+
+def test_global_generators_are_left_alone(data: Data, rng: np.random.Generator) -> None:
+    before = np.random.get_state(legacy=False)  # noqa: NPY002
+    ensemble = MLPEnsemble(epochs=2)
+    ensemble.fit(*data, rng)
+    ensemble.predict(data[0])
+    after = np.random.get_state(legacy=False)  # noqa: NPY002
+    assert isinstance(before, dict)
+    assert isinstance(after, dict)
+    assert np.array_equal(before["state"]["key"], after["state"]["key"])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("num_members", 0),
+        ("num_members", 2.5),
+        ("epochs", -1),
+        ("epochs", "10"),
+        ("batch_size", 0),
+        ("batch_size", True),
+        ("learning_rate", 0),
+        ("learning_rate", -0.1),
+    ],
+)
+def test_bad_numbers(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"`{name}` is {value!r}; allowed "):
+        MLPEnsemble(**{name: value})
+
+
+def test_bad_hidden_layers_and_loss() -> None:
+    with pytest.raises(ValueError, match="`hidden` is 0; allowed is an integer of 1 or more"):
+        MLPEnsemble(hidden=(20, 0))
+    wrong: Any = "mape"
+    with pytest.raises(TypeError, match="`loss` is 'mape'; allowed are None and a loss"):
+        MLPEnsemble(loss=wrong)
