@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import shutil
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,13 +22,24 @@ Artifacts = Annotated[
 ]
 
 
-def arguments(study: str, storage: str) -> str:
-    """The options that name a study in the next command, without what is the default."""
+def next_command(name: str, study: str, storage: str) -> str:
+    """A command on the study as it can be typed here, without what is the default."""
     from optuna_nas.storages import public_address
 
-    text = ""
+    words = [*_program(), name]
     if study != DEFAULT_STUDY:
-        text += f" --study {shlex.quote(study)}"
+        words += ["--study", study]
     if storage != DEFAULT_STORAGE:
-        text += f" --storage {shlex.quote(public_address(storage))}"
-    return text
+        words += ["--storage", public_address(storage)]
+    return shlex.join(words)
+
+
+def _program() -> list[str]:
+    """How this program was called: by its name if that is on the path, else by its place."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return ["python", "-m", "optuna_nas"]
+    found = shutil.which(called.name)
+    if found is None or not called.exists() or not Path(found).samefile(called):
+        return [os.path.relpath(called)] if called.exists() else [called.name]
+    return [called.name]

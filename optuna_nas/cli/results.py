@@ -15,7 +15,7 @@ from optuna_nas.cli.options import (
     DEFAULT_STUDY,
     Storage,
     Study,
-    arguments,
+    next_command,
 )
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def best(study: Study = DEFAULT_STUDY, storage: Storage = DEFAULT_STORAGE) -> No
     found = load_study(study, storage)
     if not show_best(console, found):
         raise ValueError(f"The study {study!r} has no complete trial yet.")
-    console.print(f"Next: [bold]optuna-nas export{arguments(study, storage)}[/]")
+    console.print(f"Next: [bold]{next_command('export', study, storage)}[/]", soft_wrap=True)
 
 
 def report(
@@ -48,7 +48,7 @@ def report(
     )
     console = Console()
     console.print(f"Written: [bold]{path}[/] (open it in a browser)", soft_wrap=True)
-    console.print(f"Next: [bold]optuna-nas export{arguments(study, storage)}[/]")
+    console.print(f"Next: [bold]{next_command('export', study, storage)}[/]", soft_wrap=True)
 
 
 def export(

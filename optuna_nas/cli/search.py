@@ -224,7 +224,7 @@ def run(
     workers: int,
 ) -> None:
     """Run workers until the study has enough trials, and show how it goes."""
-    from optuna_nas.cli.options import arguments
+    from optuna_nas.cli.options import next_command
     from optuna_nas.cli.progress import Progress
     from optuna_nas.cli.results import show_best
     from optuna_nas.cli.supervisor import Supervisor, WorkerError
@@ -249,10 +249,12 @@ def run(
         Console(stderr=True).print(f"[bold red]Error:[/] {error}", highlight=False)
         raise typer.Exit(1) from None
     show_best(console, study)
-    here = arguments(config.study, config.storage)
+    show, describe = (
+        next_command(name, config.study, config.storage) for name in ("dashboard", "report")
+    )
     console.print(f"Pictures, checkpoints and weights: {config.artifacts}", soft_wrap=True)
     if interrupted:
         console.print("Stopped. The same command goes on where it stopped.")
         raise typer.Exit(130)
-    console.print(f"Pictures of every trial: [bold]optuna-nas dashboard{here}[/]", soft_wrap=True)
-    console.print(f"Next: [bold]optuna-nas report{here}[/]", soft_wrap=True)
+    console.print(f"Pictures of every trial: [bold]{show}[/]", soft_wrap=True)
+    console.print(f"Next: [bold]{describe}[/]", soft_wrap=True)

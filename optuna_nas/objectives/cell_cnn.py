@@ -9,14 +9,18 @@ One trial:
 
 The trial gets the user attributes `architecture`, `parameters`, `flops` (multiply-accumulates of
 one image), `seconds` (of training, all resumed parts together) and `test_accuracy`, and the
-artifacts `cell.svg` and `learning_curve.svg`.
+artifacts `cell.svg` and `learning_curve.svg`. A trial whose training diverges is pruned, and the
+user attribute `diverged` says how.
 """
 
 from __future__ import annotations
 
+import math
+import sys
 import time
 from collections.abc import Mapping
 from functools import cached_property
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,10 +28,12 @@ import numpy as np
 import optuna
 import torch
 
+from optuna_nas._checks import checked_integer
 from optuna_nas.data import ImageData, load_images
-from optuna_nas.networks import build_network, count_macs, count_parameters
+from optuna_nas.networks import build_network, count_macs, count_parameters, operation
 from optuna_nas.objectives.training import Augmentation, DivergedError, Trainer, accuracy
-from optuna_nas.trials import TrialRun
+from optuna_nas.spaces import SearchSpace
+from optuna_nas.trials import ArtifactFolder, TrialRun
 from optuna_nas.visualization.cells import cell_svg
 from optuna_nas.visualization.curves import learning_curve_svg
 
@@ -36,7 +42,7 @@ if TYPE_CHECKING:
     from optuna.trial import BaseTrial
     from torch import nn
 
-    from optuna_nas.spaces import Architecture, SearchSpace
+    from optuna_nas.spaces import Architecture
 
 ARTIFACTS = "optuna-nas-artifacts"
 """The folder that an objective writes to unless told otherwise."""
@@ -59,7 +65,7 @@ class CellCNN:
             images are often characters, which a mirror changes).
         crop_padding: Pixels of padding before the random crop. None: an eighth of the side.
         cutout: Side of the square that is blanked in training images, in pixels.
-        gradient_clip: Largest norm of the gradient.
+        gradient_clip: Largest norm of the gradient; infinite for none.
         auxiliary: Whether to train with the auxiliary head (`DARTSSpace` only).
         drop_path_probability: Probability to drop a path in the last epoch; it rises linearly
             from zero (`DARTSSpace` only).
@@ -69,8 +75,10 @@ class CellCNN:
             keeps no files, so that an interrupted trial starts again.
 
     Raises:
-        TypeError: The space has no networks.
-        ValueError: A number is out of range.
+        TypeError: `space` is no search space, or has no networks.
+        ValueError: A number is out of range, an operation of the space is not registered, the
+            images are too small for the networks, `device` cannot be used, or `artifacts` is a
+            file.
 
     Example:
         >>> import optuna, optuna_nas as nas
@@ -104,40 +112,34 @@ class CellCNN:
         seed: int = 0,
         artifacts: str | Path | None = ARTIFACTS,
     ) -> None:
-        _check_positive(
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            gradient_clip=gradient_clip,
-        )
-        _check_share(
-            momentum=momentum,
-            weight_decay=weight_decay,
-            drop_path_probability=drop_path_probability,
-        )
-        if not isinstance(seed, int) or not 0 <= seed < 2**31:
-            raise ValueError(f"`seed` is {seed!r}; allowed are integers from 0 to 2**31 - 1.")
-        if batch_size < 2:
-            raise ValueError(f"`batch_size` is {batch_size}; batch norm needs 2 or more.")
+        if not isinstance(space, SearchSpace):
+            raise TypeError(
+                f"`space` is {space!r}; allowed are search spaces such as NASBench201Space()."
+            )
         self.space = space
-        self.data = data if isinstance(data, ImageData) else load_images(data)
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.channels = channels
-        self.cells = cells
-        self.learning_rate = learning_rate
-        self.momentum = momentum
-        self.weight_decay = weight_decay
-        self.flip = self.data.in_channels > 1 if flip is None else flip
-        side = min(self.data.image_size)
-        self.crop_padding = side // 8 if crop_padding is None else crop_padding
-        self.cutout = cutout
-        self.gradient_clip = gradient_clip
-        self.auxiliary = auxiliary
-        self.drop_path_probability = drop_path_probability
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self.seed = seed
+        self.epochs = checked_integer("epochs", epochs)
+        self.batch_size = checked_integer("batch_size", batch_size, 2)  # batch norm needs two
+        self.channels = None if channels is None else checked_integer("channels", channels)
+        self.cells = None if cells is None else checked_integer("cells", cells)
+        self.learning_rate = _positive("learning_rate", learning_rate)
+        self.momentum = _share("momentum", momentum)
+        self.weight_decay = _share("weight_decay", weight_decay)
+        self.gradient_clip = _positive("gradient_clip", gradient_clip, most=math.inf)
+        self.auxiliary = bool(auxiliary)
+        self.drop_path_probability = _share("drop_path_probability", drop_path_probability)
+        self.device = _usable(device)
+        self.seed = checked_integer("seed", seed, 0)
+        if self.seed >= 2**31:
+            raise ValueError(f"`seed` is {seed!r}; allowed are integers from 0 to 2**31 - 1.")
         self.artifacts = artifacts
+        if artifacts is not None:
+            ArtifactFolder(Path(artifacts))  # refuses what is no folder
+        self.data = data if isinstance(data, ImageData) else load_images(data)
+        side = min(self.data.image_size)
+        self.flip = self.data.in_channels > 1 if flip is None else bool(flip)
+        padding = side // 8 if crop_padding is None else crop_padding
+        self.crop_padding = _pixels("crop_padding", padding, side - 1)
+        self.cutout = _pixels("cutout", cutout, side)
         self._check_network()
 
     @property
@@ -216,6 +218,7 @@ class CellCNN:
             try:
                 value = self._fit(network.to(self.device), generator, run)
             except DivergedError as error:
+                trial.set_user_attr("diverged", str(error))
                 raise optuna.TrialPruned(f"The training diverged: {error}.") from error
             finally:
                 if run.curve:
@@ -265,8 +268,15 @@ class CellCNN:
 
     def _check_network(self) -> None:
         """Build a network once, so that what cannot work is said before anything is trained."""
-        network = self.build(self.space.random(np.random.default_rng(self.seed)))
-        count_macs(network, (self.data.in_channels, *self.data.image_size))
+        for name in getattr(self.space, "operations", ()):
+            operation(name)  # a single network need not have all of them
+        architecture = self.space.random(np.random.default_rng(self.seed))
+        network = self.build(architecture, torch.Generator().manual_seed(self.seed))
+        image_shape = (self.data.in_channels, *self.data.image_size)
+        count_macs(network, image_shape)
+        if self.auxiliary:  # whose head only sees images in training
+            with torch.no_grad():
+                network.train()(torch.zeros(2, *image_shape))
         if self.drop_path_probability and not hasattr(network, "drop_path_probability"):
             raise ValueError(
                 f"`drop_path_probability` is {self.drop_path_probability}, but networks of "
@@ -283,13 +293,42 @@ class _Splits:
         self.test = data.test.to(device)
 
 
-def _check_positive(**values: float) -> None:
-    for name, value in values.items():
-        if not value > 0:
-            raise ValueError(f"`{name}` is {value!r}; allowed are positive numbers.")
+def _positive(argument: str, value: float, *, most: float = sys.float_info.max) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value <= most:
+        raise ValueError(f"`{argument}` is {value!r}; allowed are positive numbers.")
+    return float(value)
 
 
-def _check_share(**values: float) -> None:
-    for name, value in values.items():
-        if not 0 <= value < 1:
-            raise ValueError(f"`{name}` is {value!r}; allowed are numbers from 0 to below 1.")
+def _share(argument: str, value: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value < 1:
+        raise ValueError(f"`{argument}` is {value!r}; allowed are numbers from 0 to below 1.")
+    return float(value)
+
+
+def _pixels(argument: str, value: int, most: int) -> int:
+    pixels = checked_integer(argument, value, 0)
+    if pixels > most:
+        raise ValueError(
+            f"`{argument}` is {value!r}; allowed for these images is up to {most} pixels."
+        )
+    return pixels
+
+
+def _usable(device: str | torch.device | None) -> torch.device:
+    """The device; None is a GPU if there is one."""
+    gpus = torch.cuda.device_count()  # does not take memory of a GPU
+    if device is None:
+        return torch.device("cuda" if gpus else "cpu")
+    try:
+        found = torch.device(device)
+        if found.type != "cuda":
+            torch.zeros(1, device=found).item()
+        elif (found.index or 0) >= gpus:
+            raise RuntimeError(f"this machine has {gpus} CUDA devices")
+    except (AssertionError, RuntimeError, TypeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(
+            f"`device` is {device!r}, which cannot be used here ({reason}); allowed are None, "
+            "'cpu' and devices that torch finds."
+        ) from error
+    return found

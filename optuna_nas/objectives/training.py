@@ -77,7 +77,8 @@ class Trainer:
         self._network = network
         self._train = train
         self._batch_size = min(batch_size, len(train))
-        self._steps = epochs * math.ceil(len(train) / self._batch_size)
+        whole, rest = divmod(len(train), self._batch_size)
+        self._steps = epochs * (whole + (rest > 1))  # a last batch of one image is left out
         self._peak = learning_rate
         self._augmentation = augmentation
         self._gradient_clip = gradient_clip

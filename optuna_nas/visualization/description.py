@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +48,7 @@ class SearchDescription:
 
     Attributes:
         command: The command line; empty if it is not known.
-        settings: The settings by name; nested ones have dots in their names.
+        settings: The settings that were given, by name.
     """
 
     command: str
@@ -75,8 +76,8 @@ def describe_search(study: optuna.Study) -> SearchDescription | None:
     if not isinstance(stored, Mapping):
         return None
     command = stored.get(_COMMAND)
-    settings = {str(name): value for name, value in stored.items() if name != _COMMAND}
-    return SearchDescription(_hide_password(command or ""), _flat(settings))
+    settings = {name: value for name, value in stored.items() if name != _COMMAND}
+    return SearchDescription(_hide_password(command or ""), _settings(settings))
 
 
 def _seen_distributions(study: optuna.Study) -> dict[str, BaseDistribution]:
@@ -110,17 +111,23 @@ def _listed(names: Sequence[str]) -> str:
     return f"{', '.join(names[: _MAX_NAMES - 1])}, … {names[-1]} ({len(names)} parameters)"
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Write nested settings as texts by dotted names."""
-    texts: dict[str, str] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            texts |= _flat(value, f"{prefix}{name}.")
-        elif isinstance(value, (list, tuple)):
-            texts[f"{prefix}{name}"] = ", ".join(map(_hide_password, value))
-        else:
-            texts[f"{prefix}{name}"] = _hide_password(value)
-    return texts
+def _settings(stored: Mapping[str, Any]) -> dict[str, str]:
+    """Write the settings that were given as texts, under the shortest names that differ."""
+    flat = [(path, value) for path, value in _leaves(stored) if value is not None]
+    counts = Counter(path[-1] for path, _ in flat)
+    return {
+        path[-1] if counts[path[-1]] == 1 else ".".join(path): _hide_password(value)
+        for path, value in flat
+    }
+
+
+def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield what is not a mapping, with the keys that lead to it."""
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _leaves(item, (*path, str(name)))
+    else:
+        yield path, ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
 
 
 def _hide_password(value: object) -> str:

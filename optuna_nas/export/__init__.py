@@ -1,0 +1,8 @@
+"""A trained network as a folder that others can use without optuna_nas."""
+
+from __future__ import annotations
+
+from optuna_nas.export.model import export_model
+from optuna_nas.export.trial import ImageObjective, export_trial
+
+__all__ = ["ImageObjective", "export_model", "export_trial"]

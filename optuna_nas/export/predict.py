@@ -1,0 +1,62 @@
+"""Say which class image files belong to.
+
+    python predict.py picture.png another.jpg
+
+Reads the exported network `model.pt2` and its description `model.json` from this script's folder.
+Needs torch, numpy and Pillow, nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import PIL.ImageOps
+import torch
+
+
+def load_image(path: str, description: dict[str, Any]) -> torch.Tensor:
+    """Read an image as the network was trained on them: `1 C H W`, normalised."""
+    channels, height, width = description["image_shape"]
+    image = PIL.ImageOps.exif_transpose(PIL.Image.open(path))
+    if image.mode.startswith(("I", "F")):
+        raise ValueError(f"mode {image.mode} has more than 8 bits a channel; convert it first")
+    if image.mode == "P":
+        image = image.convert("RGBA")  # a palette may hold transparency
+    image = image.convert("L" if channels == 1 else "RGB")
+    image = image.resize((width, height), PIL.Image.Resampling.BILINEAR)
+    pixels = np.asarray(image, dtype=np.float32).reshape(height, width, channels) / 255
+    pixels = (pixels - np.float32(description["mean"])) / np.float32(description["std"])
+    return torch.from_numpy(pixels.transpose(2, 0, 1)[None].copy())
+
+
+def main(paths: list[str]) -> int:
+    """Print the class of each image and its probability; return the exit code."""
+    if not paths:
+        sys.stderr.write(f"usage: python {Path(sys.argv[0]).name} IMAGE [IMAGE ...]\n")
+        return 2
+    folder = Path(__file__).resolve().parent
+    description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    network = torch.export.load(folder / "model.pt2").module()
+    failures = 0
+    for path in paths:
+        try:
+            image = load_image(path, description)
+        except (OSError, ValueError) as error:
+            sys.stderr.write(f"{path}: cannot be read: {error}\n")
+            failures = 1
+            continue
+        with torch.inference_mode():
+            probabilities = torch.softmax(network(image)[0], dim=0)
+        best = int(probabilities.argmax())
+        name = description["class_names"][best]
+        sys.stdout.write(f"{path}: {name} ({float(probabilities[best]):.1%})\n")
+    return failures
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

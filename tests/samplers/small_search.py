@@ -1,0 +1,125 @@
+"""Small searches, run by the tests in this process and in processes of their own.
+
+python small_search.py SAMPLER SPACE STORAGE STUDY TRIALS
+
+prints the proposals of the trials of the study as JSON. The sampler may be "all" to run one study
+for each in memory.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from zlib import crc32
+
+import optuna
+from optuna.trial import TrialState
+
+from optuna_nas.samplers import (
+    ArchitectureSampler,
+    BananasSampler,
+    LocalSearchSampler,
+    RegularizedEvolutionSampler,
+)
+from optuna_nas.spaces import Architecture, CellSpace, NASBench201Space, SearchSpace
+from optuna_nas.surrogates import MLPEnsemble
+
+
+def bananas(**options: object) -> ArchitectureSampler:
+    predictor = MLPEnsemble(num_members=3, hidden=(8, 8), epochs=15)
+    arguments = {"n_startup_trials": 4, "batch_size": 3, "predictor": predictor, "seed": 0}
+    return BananasSampler(**{**arguments, **options})  # type: ignore[arg-type]
+
+
+def evolution(**options: object) -> ArchitectureSampler:
+    arguments = {"population_size": 4, "tournament_size": 2, "seed": 0}
+    return RegularizedEvolutionSampler(**{**arguments, **options})  # type: ignore[arg-type]
+
+
+def elitist(**options: object) -> ArchitectureSampler:
+    return evolution(**{"removal": "worst", **options})
+
+
+def local_search(**options: object) -> ArchitectureSampler:
+    arguments = {"n_startup_trials": 3, "seed": 0}
+    return LocalSearchSampler(**{**arguments, **options})  # type: ignore[arg-type]
+
+
+SAMPLERS: dict[str, Callable[..., ArchitectureSampler]] = {
+    "bananas": bananas,
+    "evolution-oldest": evolution,
+    "evolution-worst": elitist,
+    "local-search": local_search,
+}
+SPACES: dict[str, Callable[[], SearchSpace]] = {
+    "201": NASBench201Space,
+    "few": lambda: CellSpace(3, ("skip_connect", "a", "b", "c")),
+}
+
+
+def error(architecture: Architecture) -> float:
+    """An additive error: every setting of every parameter adds its own fixed amount."""
+    return sum(
+        crc32(f"{name}={value}".encode()) / 2**32 for name, value in architecture.params.items()
+    )
+
+
+def objective(space: SearchSpace, trial: optuna.Trial) -> float:
+    """The error; some trials are pruned at their second report, and some fail."""
+    architecture = space.suggest(trial)
+    value = error(architecture)
+    for step in range(3):
+        trial.report(value + 2 - step, step)
+        if step == 1 and trial.number % 5 == 3:
+            raise optuna.TrialPruned
+    return float("nan") if trial.number % 7 == 6 else value
+
+
+def search(
+    sampler: optuna.samplers.BaseSampler,
+    space: SearchSpace,
+    n_trials: int,
+    *,
+    storage: str | optuna.storages.BaseStorage | None = None,
+    study_name: str | None = None,
+) -> optuna.Study:
+    """Go on with a study until it has `n_trials` trials."""
+    study = optuna.create_study(
+        sampler=sampler, storage=storage, study_name=study_name, load_if_exists=True
+    )
+    study.optimize(lambda t: objective(space, t), n_trials=n_trials - len(study.trials))
+    return study
+
+
+def proposals(study: optuna.Study, space: SearchSpace) -> list[str]:
+    """The architectures of all trials in order."""
+    return [str(space.architecture(trial.params)) for trial in study.trials]
+
+
+def keys(study: optuna.Study, space: SearchSpace) -> list[str]:
+    """The keys of the architectures of all trials that did not fail, in order."""
+    return [
+        space.architecture(trial.params).key
+        for trial in study.trials
+        if trial.state != TrialState.FAIL
+    ]
+
+
+def main(sampler: str, space: str, storage: str, study_name: str, n_trials: str) -> None:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    chosen = SPACES[space]()
+    if sampler == "all":
+        found = {
+            name: proposals(search(make(), chosen, int(n_trials)), chosen)
+            for name, make in SAMPLERS.items()
+        }
+        print(json.dumps(found))  # noqa: T201
+        return
+    study = optuna.load_study(study_name=study_name, storage=storage, sampler=SAMPLERS[sampler]())
+    study.optimize(lambda trial: objective(chosen, trial), n_trials=int(n_trials))
+    print(json.dumps(proposals(study, chosen)))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

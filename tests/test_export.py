@@ -1,0 +1,342 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import PIL.Image
+import pytest
+import torch
+from optuna.trial import TrialState
+from safetensors.torch import load_file
+from torch import nn
+
+from optuna_nas.data import ImageData, load_images
+from optuna_nas.export import export_model, export_trial
+from optuna_nas.networks import build_network
+from optuna_nas.objectives import CellCNN
+from optuna_nas.spaces import DARTSSpace, NASBench201Space, SearchSpace, space_from_dict
+
+SPACE = NASBench201Space()
+
+# Runs with `python -I`, without this package's folder on the path and with its name refused.
+WITHOUT_US = """
+import sys, warnings
+warnings.simplefilter("error")
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("optuna_nas", "optuna"):
+            raise ImportError(name)
+sys.meta_path.insert(0, Refuse())
+import torch
+from safetensors.torch import load_file, save_file
+network = torch.export.load(sys.argv[1]).module()
+batches = load_file(sys.argv[2])
+save_file({name: network(images).detach() for name, images in batches.items()}, sys.argv[3])
+"""
+
+
+@pytest.fixture(scope="module")
+def data() -> ImageData:
+    return load_images("digits", train_size=200, validation_size=100, test_size=100)
+
+
+@pytest.fixture(scope="module")
+def searched(
+    data: ImageData, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[CellCNN, optuna.Study]:
+    """Four trials, of which three keep their weights."""
+    folder = tmp_path_factory.mktemp("search")
+    objective = CellCNN(SPACE, data, epochs=2, channels=4, cells=1, seed=3, artifacts=folder)
+    study = optuna.create_study(
+        study_name="cells", direction="maximize", sampler=optuna.samplers.RandomSampler(seed=1)
+    )
+    study.optimize(objective, n_trials=4)
+    return objective, study
+
+
+def random_network(space: SearchSpace, channels: int, cells: int) -> tuple[nn.Module, Any]:
+    architecture = space.random(np.random.default_rng(0))
+    generator = torch.Generator().manual_seed(0)
+    network = build_network(
+        architecture,
+        num_classes=3,
+        in_channels=1,
+        channels=channels,
+        cells=cells,
+        auxiliary=isinstance(space, DARTSSpace),
+        generator=generator,
+    )
+    for module in network.modules():  # statistics that a mistaken training mode would show
+        if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None:
+            module.running_mean.uniform_(-1, 1, generator=generator)
+    return network, architecture
+
+
+def about_images() -> dict[str, Any]:
+    return {
+        "image_shape": (1, 8, 8),
+        "class_names": ("a", "b", "c"),
+        "mean": (0.25,),
+        "std": (0.5,),
+        "metrics": {"accuracy": 0.5},
+    }
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("space", "channels", "cells"), [(SPACE, 4, 1), (DARTSSpace(), 4, 3)], ids=["cell", "darts"]
+)
+def test_the_program_is_the_network_without_this_package(
+    tmp_path: Path, space: SearchSpace, channels: int, cells: int
+) -> None:
+    network, architecture = random_network(space, channels, cells)
+    network.train()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    folder = export_model(network, tmp_path / "out", architecture=architecture, **about_images())
+    assert network.training  # neither the mode nor the weights were touched
+    assert all(torch.equal(before[name], t) for name, t in network.state_dict().items())
+
+    from safetensors.torch import save_file
+
+    generator = torch.Generator().manual_seed(1)
+    batches = {str(n): torch.randn(n, 1, 8, 8, generator=generator) for n in (1, 7)}
+    save_file(batches, tmp_path / "images")
+    arguments = [folder / "model.pt2", tmp_path / "images", tmp_path / "logits"]
+    ran = subprocess.run(
+        [sys.executable, "-I", "-c", WITHOUT_US, *arguments], capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout == ran.stderr == ""
+    logits = load_file(tmp_path / "logits")
+    network.eval()
+    for size, images in batches.items():
+        with torch.no_grad():
+            expected = network(images)
+        assert logits[size].shape == (int(size), 3)
+        torch.testing.assert_close(logits[size], expected, atol=1e-5, rtol=0)
+
+
+def test_a_dead_cell_is_exported(tmp_path: Path) -> None:
+    dead = SPACE.architecture(dict.fromkeys(SPACE.distributions, "none"))
+    network = build_network(dead, num_classes=3, in_channels=1, channels=4, cells=1)
+    folder = export_model(network, tmp_path / "out", architecture=dead, **about_images())
+    logits = torch.export.load(folder / "model.pt2").module()(torch.zeros(5, 1, 8, 8))
+    assert logits.shape == (5, 3)
+
+
+def test_an_exported_trial_is_the_trained_one(
+    searched: tuple[CellCNN, optuna.Study], tmp_path: Path
+) -> None:
+    objective, study = searched
+    trial, data = study.best_trial, objective.data
+    folder = export_trial(objective, study, trial, tmp_path / "deep" / "out")
+    assert folder == tmp_path / "deep" / "out"
+    names = ["model.json", "model.pt2", "predict.py", "weights.safetensors"]
+    assert sorted(path.name for path in folder.iterdir()) == names
+    assert [path.name for path in folder.parent.iterdir()] == ["out"]  # no temporary folder
+
+    about = json.loads((folder / "model.json").read_text())
+    space = space_from_dict(about["space"])
+    architecture = space.architecture(about["params"])
+    assert str(architecture) == about["architecture"] == trial.user_attrs["architecture"]
+    assert (about["study"], about["trial"], about["trained_again"]) == (
+        "cells",
+        trial.number,
+        False,
+    )
+    assert about["image_shape"] == [1, 8, 8] and about["class_names"] == list("0123456789")
+    assert about["mean"] == list(data.mean) and about["std"] == list(data.std)
+    assert about["metrics"]["validation accuracy"] == trial.value
+    assert about["metrics"]["test_accuracy"] == trial.user_attrs["test_accuracy"]
+    assert about["metrics"]["parameters"] == trial.user_attrs["parameters"]
+    assert about["versions"]["torch"] == torch.__version__
+
+    # The program reaches the accuracies that were measured in the search.
+    program = torch.export.load(folder / "model.pt2").module()
+    for split, value in (
+        (data.validation, trial.value),
+        (data.test, trial.user_attrs["test_accuracy"]),
+    ):
+        correct = (program(split.images).argmax(1) == split.labels).float().mean()
+        assert float(correct) == pytest.approx(value)
+
+    # The weights rebuild the network with this package.
+    network = objective.build(architecture).eval()
+    network.load_state_dict(load_file(folder / "weights.safetensors"))
+    torch.testing.assert_close(
+        network(data.test.images), program(data.test.images), atol=1e-5, rtol=0
+    )
+
+
+def test_a_trial_without_weights_is_trained_again_in_the_same_way(
+    searched: tuple[CellCNN, optuna.Study], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    objective, study = searched
+    worst = min(study.trials, key=lambda trial: trial.values[0])
+    kept = {path.name for path in Path(str(objective.artifacts)).rglob("trial-*")}
+    assert len(kept) == 3 and f"trial-{worst.number}.safetensors" not in kept
+    optuna.logging.enable_propagation()
+    try:
+        folder = export_trial(objective, study, worst, tmp_path / "out")
+    finally:
+        optuna.logging.disable_propagation()
+    assert f"Trial {worst.number} is trained again." in caplog.text
+    about = json.loads((folder / "model.json").read_text())
+    assert about["trained_again"] is True and about["trial"] == worst.number
+    # The same seed and settings: the very accuracies of the search come out.
+    assert about["metrics"]["validation accuracy"] == worst.value
+    assert about["metrics"]["test_accuracy"] == worst.user_attrs["test_accuracy"]
+    # Nothing of it shows in the study or its folder.
+    assert len(study.trials) == 4
+    assert {path.name for path in Path(str(objective.artifacts)).rglob("trial-*")} == kept
+
+
+def test_training_again_gives_the_kept_weights(
+    searched: tuple[CellCNN, optuna.Study], tmp_path: Path
+) -> None:
+    objective, study = searched
+    retried = study.best_trial
+    retried.system_attrs = {"failed_trial": retried.number}  # then the number is not the seed
+    retried.number = 99
+    first = export_trial(objective, study, study.best_trial, tmp_path / "kept")
+    again = export_trial(objective, study, retried, tmp_path / "again")
+    kept, trained = (load_file(folder / "weights.safetensors") for folder in (first, again))
+    assert kept.keys() == trained.keys()
+    assert all(torch.equal(kept[name], trained[name]) for name in kept)
+
+
+def test_predict_classifies_image_files(
+    searched: tuple[CellCNN, optuna.Study], tmp_path: Path
+) -> None:
+    objective, study = searched
+    data = objective.data
+    folder = export_trial(objective, study, study.best_trial, tmp_path / "out")
+    program = torch.export.load(folder / "model.pt2").module()
+    expected, paths = [], []
+    for i in range(6):
+        pixels = (data.test.images[i, 0] * data.std[0] + data.mean[0]) * 255
+        image = PIL.Image.fromarray(pixels.round().byte().numpy())
+        paths.append(tmp_path / f"{i}.png")
+        (image if i % 2 else image.convert("RGB")).save(paths[-1])  # grey is read from both
+        expected.append(str(int(program(data.test.images[i : i + 1]).argmax())))
+    large = tmp_path / "large.png"
+    PIL.Image.open(paths[1]).resize((64, 64), PIL.Image.Resampling.BICUBIC).save(large)
+    (tmp_path / "broken.png").write_bytes(b"no image")
+
+    command = [sys.executable, "-I", str(folder / "predict.py")]
+    ran = subprocess.run(
+        [*command, *map(str, paths), str(large), str(tmp_path / "broken.png")],
+        capture_output=True,
+        text=True,
+        cwd="/",
+    )
+    assert ran.returncode == 1
+    assert ran.stderr.count("\n") == 1 and "broken.png: cannot be read" in ran.stderr
+    lines = ran.stdout.splitlines()
+    assert len(lines) == 7 and len(set(expected)) > 2
+    for path, name, line in zip(paths, expected, lines[:6], strict=True):
+        assert line.startswith(f"{path}: {name} (") and line.endswith("%)")
+    usage = subprocess.run(command, capture_output=True, text=True)
+    assert usage.returncode == 2 and usage.stderr == "usage: python predict.py IMAGE [IMAGE ...]\n"
+
+
+def test_only_an_earlier_export_is_overwritten(tmp_path: Path) -> None:
+    network, architecture = random_network(SPACE, 4, 1)
+    arguments: dict[str, Any] = {"architecture": architecture, **about_images()}
+    folder = export_model(network, tmp_path / "out", **arguments)
+    before = hashes(folder)
+    with pytest.raises(FileExistsError, match=r"out' exists; choose another or overwrite"):
+        export_model(network, folder, **arguments)
+    arguments["class_names"] = ("x", "y", "z")
+    assert export_model(network, folder, overwrite=True, **arguments) == folder
+    after = hashes(folder)
+    assert {name for name in after if before[name] != after[name]} >= {"model.json"}
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+    (folder / "thesis.tex").write_text("years of work")
+    with pytest.raises(FileExistsError, match=r"not an earlier export .* \['thesis.tex'\]"):
+        export_model(network, folder, overwrite=True, **arguments)
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(FileExistsError, match="not an earlier export"):
+        export_model(network, tmp_path / "file", overwrite=True, **arguments)
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(FileExistsError, match="exists"):
+        export_model(network, tmp_path / "link", **arguments)
+    assert (folder / "thesis.tex").read_text() == "years of work"
+    assert {**hashes(folder), **after} == hashes(folder)
+
+
+def test_a_full_disk_leaves_the_earlier_export(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, architecture = random_network(SPACE, 4, 1)
+    arguments: dict[str, Any] = {"architecture": architecture, **about_images()}
+    folder = export_model(network, tmp_path / "out", **arguments)
+    before = hashes(folder)
+
+    import optuna_nas.export.folder as module
+
+    write = module.write_atomically
+
+    def failing(path: Path, content: bytes) -> None:
+        if path.name == "predict.py":
+            raise OSError(28, "No space left on device")
+        write(path, content)
+
+    monkeypatch.setattr(module, "write_atomically", failing)
+    with pytest.raises(OSError, match="No space left"):
+        export_model(network, folder, overwrite=True, **arguments)
+    assert hashes(folder) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"image_shape": (8, 8)}, "`image_shape` is"),
+        ({"image_shape": (2, 8, 8)}, "2 channels"),
+        ({"image_shape": (3, 8, 8), "mean": (0,) * 3, "std": (1,) * 3}, "takes no images"),
+        ({"mean": (0.1, 0.2)}, "`mean` is"),
+        ({"std": ()}, "`std` is"),
+        ({"class_names": ("a", "b")}, r"returns \(2, 3\) for two images; needed are .*\(2, 2\)"),
+    ],
+)
+def test_what_does_not_fit_is_refused(
+    tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    network, architecture = random_network(SPACE, 4, 1)
+    arguments = {**about_images(), **change}
+    with pytest.raises(ValueError, match=message):
+        export_model(network, tmp_path / "out", architecture=architecture, **arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_trial_of_other_settings_is_refused(
+    searched: tuple[CellCNN, optuna.Study], data: ImageData, tmp_path: Path
+) -> None:
+    objective, study = searched
+    wider = CellCNN(SPACE, data, epochs=1, channels=8, cells=1, artifacts=objective.artifacts)
+    with pytest.raises(ValueError, match="do not fit the network that `objective` builds"):
+        export_trial(wider, study, study.best_trial, tmp_path / "out")
+    other = optuna.trial.create_trial(state=TrialState.PRUNED, value=0.1)
+    with pytest.raises(ValueError, match="`params` lacks 'edge_0_1'"):
+        export_trial(objective, study, other, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_numbers_that_are_not_finite_become_null(tmp_path: Path) -> None:
+    network, architecture = random_network(SPACE, 4, 1)
+    metrics = {"loss": float("nan"), "accuracy": np.float64(0.5)}
+    arguments = {**about_images(), "metrics": metrics}
+    folder = export_model(network, tmp_path / "out", architecture=architecture, **arguments)
+    about = json.loads((folder / "model.json").read_text())
+    assert about["metrics"] == {"loss": None, "accuracy": 0.5}
