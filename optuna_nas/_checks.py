@@ -2,15 +2,50 @@
 
 from __future__ import annotations
 
-from numbers import Integral
+import math
+from numbers import Integral, Real
 
 
-def checked_integer(argument: str, value: int, minimum: int = 1) -> int:
-    """Return the value if it is an integer of at least `minimum`.
+def checked_integer(
+    argument: str, value: int, minimum: int = 1, maximum: int | None = None
+) -> int:
+    """Return the value if it is an integer from `minimum` to `maximum`; None is no limit.
 
     Raises:
         ValueError: It is not.
     """
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
-        raise ValueError(f"`{argument}` is {value!r}; allowed is an integer of {minimum} or more.")
+    allowed = f"of {minimum} or more" if maximum is None else f"from {minimum} to {maximum}"
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, Integral)
+        or value < minimum
+        or (maximum is not None and value > maximum)
+    ):
+        raise ValueError(f"`{argument}` is {value!r}; allowed is an integer {allowed}.")
     return int(value)
+
+
+def checked_positive(argument: str, value: float, *, infinite: bool = False) -> float:
+    """Return the value if it is a positive number, finite unless `infinite` is allowed.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if not _is_number(value) or not value > 0 or (math.isinf(value) and not infinite):
+        raise ValueError(f"`{argument}` is {value!r}; allowed are positive numbers.")
+    return float(value)
+
+
+def checked_share(argument: str, value: float) -> float:
+    """Return the value if it is a number from 0 to below 1.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if not _is_number(value) or not 0 <= value < 1:
+        raise ValueError(f"`{argument}` is {value!r}; allowed are numbers from 0 to below 1.")
+    return float(value)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -13,20 +14,21 @@ import PIL.Image
 import pytest
 import torch
 from optuna.trial import TrialState
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from optuna_nas.data import ImageData, load_images
-from optuna_nas.export import export_model, export_trial
+from optuna_nas.export import export_model, export_trial, predict
 from optuna_nas.networks import build_network
 from optuna_nas.objectives import CellCNN
 from optuna_nas.spaces import DARTSSpace, NASBench201Space, SearchSpace, space_from_dict
+from optuna_nas.trials.states import write_atomically
 
 SPACE = NASBench201Space()
 
 # Runs with `python -I`, without this package's folder on the path and with its name refused.
 WITHOUT_US = """
-import sys, warnings
+import runpy, sys, warnings
 warnings.simplefilter("error")
 class Refuse:
     def find_spec(self, name, path=None, target=None):
@@ -34,16 +36,20 @@ class Refuse:
             raise ImportError(name)
 sys.meta_path.insert(0, Refuse())
 import torch
+from pathlib import Path
 from safetensors.torch import load_file, save_file
-network = torch.export.load(sys.argv[1]).module()
-batches = load_file(sys.argv[2])
-save_file({name: network(images).detach() for name, images in batches.items()}, sys.argv[3])
+batches = load_file(sys.argv[1])
+for folder in map(Path, sys.argv[2:]):
+    network = torch.export.load(folder / "model.pt2").module()
+    logits = {name: network(images).detach() for name, images in batches.items()}
+    save_file(logits, folder / "logits")
+    runpy.run_path(str(folder / "predict.py"), run_name="not main")
 """
 
 
 @pytest.fixture(scope="module")
 def data() -> ImageData:
-    return load_images("digits", train_size=200, validation_size=100, test_size=100)
+    return load_images("digits", train_size=700, validation_size=150, test_size=150)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +58,7 @@ def searched(
 ) -> tuple[CellCNN, optuna.Study]:
     """Four trials, of which three keep their weights."""
     folder = tmp_path_factory.mktemp("search")
-    objective = CellCNN(SPACE, data, epochs=2, channels=4, cells=1, seed=3, artifacts=folder)
+    objective = CellCNN(SPACE, data, epochs=3, channels=4, cells=1, seed=3, artifacts=folder)
     study = optuna.create_study(
         study_name="cells", direction="maximize", sampler=optuna.samplers.RandomSampler(seed=1)
     )
@@ -92,37 +98,36 @@ def hashes(folder: Path) -> dict[str, str]:
     return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.iterdir()}
 
 
-@pytest.mark.parametrize(
-    ("space", "channels", "cells"), [(SPACE, 4, 1), (DARTSSpace(), 4, 3)], ids=["cell", "darts"]
-)
-def test_the_program_is_the_network_without_this_package(
-    tmp_path: Path, space: SearchSpace, channels: int, cells: int
-) -> None:
-    network, architecture = random_network(space, channels, cells)
-    network.train()
-    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    folder = export_model(network, tmp_path / "out", architecture=architecture, **about_images())
-    assert network.training  # neither the mode nor the weights were touched
-    assert all(torch.equal(before[name], t) for name, t in network.state_dict().items())
-
-    from safetensors.torch import save_file
+def test_the_program_is_the_network_without_this_package(tmp_path: Path) -> None:
+    networks: dict[Path, nn.Module] = {}
+    for space, cells in ((SPACE, 1), (DARTSSpace(), 2)):
+        network, architecture = random_network(space, 4, cells)
+        network.train()
+        before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+        folder = export_model(
+            network, tmp_path / space.name, architecture=architecture, **about_images()
+        )
+        assert network.training  # neither the mode nor the weights were touched
+        assert all(torch.equal(before[name], t) for name, t in network.state_dict().items())
+        networks[folder] = network.eval()
 
     generator = torch.Generator().manual_seed(1)
     batches = {str(n): torch.randn(n, 1, 8, 8, generator=generator) for n in (1, 7)}
     save_file(batches, tmp_path / "images")
-    arguments = [folder / "model.pt2", tmp_path / "images", tmp_path / "logits"]
     ran = subprocess.run(
-        [sys.executable, "-I", "-c", WITHOUT_US, *arguments], capture_output=True, text=True
+        [sys.executable, "-I", "-c", WITHOUT_US, tmp_path / "images", *networks],
+        capture_output=True,
+        text=True,
     )
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout == ran.stderr == ""
-    logits = load_file(tmp_path / "logits")
-    network.eval()
-    for size, images in batches.items():
-        with torch.no_grad():
-            expected = network(images)
-        assert logits[size].shape == (int(size), 3)
-        torch.testing.assert_close(logits[size], expected, atol=1e-5, rtol=0)
+    for folder, network in networks.items():
+        logits = load_file(folder / "logits")
+        for size, images in batches.items():
+            with torch.no_grad():
+                expected = network(images)
+            assert expected.std() > 0.01 and logits[size].shape == (int(size), 3)
+            torch.testing.assert_close(logits[size], expected, atol=1e-5, rtol=0)
 
 
 def test_a_dead_cell_is_exported(tmp_path: Path) -> None:
@@ -181,9 +186,8 @@ def test_a_trial_without_weights_is_trained_again_in_the_same_way(
     searched: tuple[CellCNN, optuna.Study], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     objective, study = searched
-    worst = min(study.trials, key=lambda trial: trial.values[0])
     kept = {path.name for path in Path(str(objective.artifacts)).rglob("trial-*")}
-    assert len(kept) == 3 and f"trial-{worst.number}.safetensors" not in kept
+    [worst] = [t for t in study.trials if f"trial-{t.number}.safetensors" not in kept]
     optuna.logging.enable_propagation()
     try:
         folder = export_trial(objective, study, worst, tmp_path / "out")
@@ -215,7 +219,10 @@ def test_training_again_gives_the_kept_weights(
 
 
 def test_predict_classifies_image_files(
-    searched: tuple[CellCNN, optuna.Study], tmp_path: Path
+    searched: tuple[CellCNN, optuna.Study],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     objective, study = searched
     data = objective.data
@@ -232,21 +239,22 @@ def test_predict_classifies_image_files(
     PIL.Image.open(paths[1]).resize((64, 64), PIL.Image.Resampling.BICUBIC).save(large)
     (tmp_path / "broken.png").write_bytes(b"no image")
 
-    command = [sys.executable, "-I", str(folder / "predict.py")]
-    ran = subprocess.run(
-        [*command, *map(str, paths), str(large), str(tmp_path / "broken.png")],
-        capture_output=True,
-        text=True,
-        cwd="/",
-    )
-    assert ran.returncode == 1
-    assert ran.stderr.count("\n") == 1 and "broken.png: cannot be read" in ran.stderr
-    lines = ran.stdout.splitlines()
+    images = [*paths, large, tmp_path / "broken.png"]
+    monkeypatch.setattr(sys, "argv", ["predict.py", *map(str, images)])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(folder / "predict.py"), run_name="__main__")
+    assert ended.value.code == 1
+    out, errors = capsys.readouterr()
+    assert errors.count("\n") == 1 and "broken.png: cannot be read" in errors
+    lines = out.splitlines()
     assert len(lines) == 7 and len(set(expected)) > 2
     for path, name, line in zip(paths, expected, lines[:6], strict=True):
         assert line.startswith(f"{path}: {name} (") and line.endswith("%)")
-    usage = subprocess.run(command, capture_output=True, text=True)
-    assert usage.returncode == 2 and usage.stderr == "usage: python predict.py IMAGE [IMAGE ...]\n"
+
+
+def test_predict_says_how_it_is_used(capsys: pytest.CaptureFixture[str]) -> None:
+    assert predict.main([]) == 2
+    assert capsys.readouterr().err.endswith(" IMAGE [IMAGE ...]\n")
 
 
 def test_only_an_earlier_export_is_overwritten(tmp_path: Path) -> None:
@@ -283,16 +291,12 @@ def test_a_full_disk_leaves_the_earlier_export(
     folder = export_model(network, tmp_path / "out", **arguments)
     before = hashes(folder)
 
-    import optuna_nas.export.folder as module
-
-    write = module.write_atomically
-
     def failing(path: Path, content: bytes) -> None:
         if path.name == "predict.py":
             raise OSError(28, "No space left on device")
-        write(path, content)
+        write_atomically(path, content)
 
-    monkeypatch.setattr(module, "write_atomically", failing)
+    monkeypatch.setattr("optuna_nas.export.folder.write_atomically", failing)
     with pytest.raises(OSError, match="No space left"):
         export_model(network, folder, overwrite=True, **arguments)
     assert hashes(folder) == before

@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from optuna_nas._version import __version__
+from optuna_nas.cli.compare import compare
 from optuna_nas.cli.results import best, dashboard, export, report
 from optuna_nas.cli.search import search
 from optuna_nas.cli.worker import worker
@@ -25,6 +27,7 @@ app.command()(best)
 app.command()(report)
 app.command()(export)
 app.command()(dashboard)
+app.command()(compare)
 app.command(hidden=True)(worker)
 
 
@@ -45,11 +48,7 @@ def main() -> None:
         app()
     except (ValueError, TypeError, OSError, LookupError) as error:
         text = error.args[0] if isinstance(error, KeyError) and error.args else error
-        Console(stderr=True).print(f"[bold red]Error:[/] {_escape(str(text))}", highlight=False)
+        Console(stderr=True).print(
+            f"[bold red]Error:[/] {escape(str(text))}", highlight=False, soft_wrap=True
+        )
         sys.exit(2)
-
-
-def _escape(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import json
 import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optuna_nas._choices import choose
@@ -108,17 +110,37 @@ class SearchConfig:
 
     def make_space(self) -> SearchSpace:
         """The search space."""
-        found = _named("space", self.space, SPACES)
-        return found() if isinstance(found, type) else found  # type: ignore[no-any-return]
+        from optuna_nas.spaces import SearchSpace
 
-    def make_sampler(self, worker: int = 0) -> BaseSampler:
-        """The sampler; one that is not ours gets a seed of its own for each worker."""
+        found = _named("space", self.space, SPACES)
+        made = _made("space", self.space, found) if isinstance(found, type) else found
+        if not isinstance(made, SearchSpace):
+            raise _unfit("space", self.space, made, "a SearchSpace")
+        return made
+
+    def make_sampler(self, worker: int = 0, trials: int = 0) -> BaseSampler:
+        """The sampler.
+
+        Ours share one seed. Others would propose the same in each worker, and the same again
+        when a search goes on, so they get a seed for each worker and number of trials.
+
+        Args:
+            worker: The number of the worker.
+            trials: How many trials the study has.
+        """
+        import numpy as np
+        from optuna.samplers import BaseSampler
+
         from optuna_nas.samplers import ArchitectureSampler
 
-        sampler_class = _named("sampler", self.sampler, SAMPLERS)
-        if isinstance(sampler_class, type) and issubclass(sampler_class, ArchitectureSampler):
-            return sampler_class(seed=self.seed)
-        return sampler_class(seed=self.seed + worker)  # type: ignore[no-any-return]
+        seed = self.seed
+        found = _named("sampler", self.sampler, SAMPLERS)
+        if not (isinstance(found, type) and issubclass(found, ArchitectureSampler)):
+            seed = int(np.random.SeedSequence((seed, worker, trials)).generate_state(1)[0])
+        made = _made("sampler", self.sampler, found, seed=seed)
+        if not isinstance(made, BaseSampler):
+            raise _unfit("sampler", self.sampler, made, "a sampler of Optuna")
+        return made
 
     def make_pruner(self) -> BasePruner:
         """The pruner, its steps fitted to the epochs of a training."""
@@ -166,15 +188,32 @@ class SearchConfig:
 
 def _named(argument: str, name: str, known: Mapping[str, str]) -> Any:
     """The object of a known name or of `module:object`."""
+    if ":" in name and (here := str(Path.cwd())) not in sys.path:
+        sys.path.append(here)  # one's own modules, also if this is run as an installed program
     target = name if ":" in name else choose(argument, name, known)
     module, _, attribute = target.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # a module of the user's may fail in any way
         raise ValueError(
-            f"`{argument}` is {name!r}, which cannot be imported ({error}); allowed are "
-            f"{sorted(known)} and module:object."
+            f"`{argument}` is {name!r}, which cannot be imported "
+            f"({type(error).__name__}: {error}); allowed are {sorted(known)} and module:object."
         ) from error
+
+
+def _made(argument: str, name: str, factory: Any, **arguments: Any) -> Any:
+    try:
+        return factory(**arguments)
+    except TypeError as error:
+        raise ValueError(
+            f"`{argument}` is {name!r}, which cannot be called with "
+            f"{', '.join(arguments) or 'no arguments'} ({error}); allowed for module:object is "
+            "what can."
+        ) from error
+
+
+def _unfit(argument: str, name: str, made: Any, allowed: str) -> ValueError:
+    return ValueError(f"`{argument}` is {name!r}, a {type(made).__name__}; allowed is {allowed}.")
 
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}

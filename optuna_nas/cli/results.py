@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 import webbrowser
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from optuna_nas.cli.options import (
@@ -33,7 +36,7 @@ def best(study: Study = DEFAULT_STUDY, storage: Storage = DEFAULT_STORAGE) -> No
     found = load_study(study, storage)
     if not show_best(console, found):
         raise ValueError(f"The study {study!r} has no complete trial yet.")
-    console.print(f"Next: [bold]{next_command('export', study, storage)}[/]", soft_wrap=True)
+    _print_next(console, next_command("export", study, storage))
 
 
 def report(
@@ -47,8 +50,8 @@ def report(
         load_study(study, storage), output or Path(f"{safe_name(study)}-report.html")
     )
     console = Console()
-    console.print(f"Written: [bold]{path}[/] (open it in a browser)", soft_wrap=True)
-    console.print(f"Next: [bold]{next_command('export', study, storage)}[/]", soft_wrap=True)
+    console.print(f"Written: [bold]{escape(str(path))}[/] (open it in a browser)", soft_wrap=True)
+    _print_next(console, next_command("export", study, storage))
 
 
 def export(
@@ -74,8 +77,8 @@ def export(
             output or Path(f"{safe_name(study)}-export"),
             overwrite=overwrite,
         )
-    console.print(f"Written: [bold]{folder}[/]", soft_wrap=True)
-    console.print(f"Next: [bold]python {folder / 'predict.py'} IMAGE ...[/]", soft_wrap=True)
+    console.print(f"Written: [bold]{escape(str(folder))}[/]", soft_wrap=True)
+    _print_next(console, f"{shlex.join(['python', str(folder / 'predict.py')])} IMAGE ...")
 
 
 def dashboard(
@@ -107,14 +110,14 @@ def show_best(console: Console, study: optuna.Study) -> bool:
     """Draw the best architecture and its figures; False if no trial is complete."""
     from optuna.trial import TrialState
 
-    from optuna_nas.spaces import recall_space
     from optuna_nas.visualization.cells import cell_text
+    from optuna_nas.visualization.records import stored_space
 
     if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
         return False
     trial = study.best_trial
-    space = recall_space(study)
-    text = ""
+    space, _ = stored_space(study)
+    text = trial.user_attrs.get("architecture", "")
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_row("best trial", str(trial.number))
     table.add_row("validation accuracy", f"{trial.value:.4f}")
@@ -146,23 +149,33 @@ def load_study(name: str, storage: str) -> optuna.Study:
     """
     import optuna
 
-    from optuna_nas.storages import open_storage, public_address
+    from optuna_nas.cli.config import CONFIG_ATTRIBUTE
+    from optuna_nas.storages import local_file, open_storage, public_address
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    database = storage.removeprefix("sqlite:///")
-    if database != storage and not Path(database).exists():
+    file = local_file(storage)
+    if file is not None and not file.exists():
         raise ValueError(
-            f"There is no database {database!r} here. Start a search with `optuna-nas search`, or "
-            "name another --storage."
+            f"`storage` is {storage!r}, and there is no {str(file)!r} here. Start a search with "
+            "`optuna-nas search`, or name another --storage."
         )
     opened = open_storage(storage)
     try:
-        return optuna.load_study(study_name=name, storage=opened)
+        study = optuna.load_study(study_name=name, storage=opened)
     except KeyError:
         names = sorted(study.study_name for study in opened.get_all_studies())
         raise ValueError(
             f"`study` is {name!r}; in {public_address(storage)} there are {names}."
         ) from None
+    if len(study.directions) > 1:
+        raise ValueError(
+            f"`study` is {name!r}, which has {len(study.directions)} objectives; allowed are "
+            "studies with one."
+        )
+    if CONFIG_ATTRIBUTE in study.user_attrs:
+        with suppress(ValueError):  # makes one's own class of spaces known; the rest goes without
+            stored_config(study).make_space()
+    return study
 
 
 def stored_config(study: optuna.Study) -> SearchConfig:
@@ -180,6 +193,10 @@ def stored_config(study: optuna.Study) -> SearchConfig:
             "functions of the same names."
         )
     return SearchConfig(**stored["config"])
+
+
+def _print_next(console: Console, command: str) -> None:
+    console.print(f"Next: [bold]{escape(command)}[/]", soft_wrap=True)
 
 
 def _trial(study: optuna.Study, number: int) -> optuna.trial.FrozenTrial:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+import os
 import shlex
 import sys
 import time
+import warnings
+from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from optuna_nas.cli.options import Artifacts, Storage, Study
 
@@ -40,7 +44,8 @@ def search(
     sampler: Annotated[
         str,
         typer.Option(
-            help="bananas, evolution, random, tpe, or module:class.", rich_help_panel=_SEARCH
+            help="bananas, evolution, local-search, random, tpe, or module:class.",
+            rich_help_panel=_SEARCH,
         ),
     ] = "bananas",
     pruner: Annotated[
@@ -134,12 +139,13 @@ def search(
 ) -> None:
     """Search architectures; the same command goes on with what was interrupted."""
     from optuna_nas.cli.config import SearchConfig, seconds
+    from optuna_nas.trials.folder import safe_name
 
     limit = seconds(timeout)
     config = SearchConfig(
         study=study,
         storage=storage,
-        artifacts=str(Path(artifacts or f"{study}-artifacts")),
+        artifacts=str(Path(artifacts or f"{safe_name(study)}-artifacts")),
         space=space,
         sampler=sampler,
         pruner=pruner,
@@ -169,17 +175,34 @@ def search(
         # All that can be wrong is found here, before anything is written or trained.
         config.make_sampler()
         config.make_pruner()
+        check_folder(Path(config.artifacts))
         objective = config.make_objective()
     opened = open_study(config, objective)
     run(console, opened, config, trials=trials, more=more, limit=limit, workers=workers)
 
 
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that cannot be written, without making it.
+
+    Raises:
+        ValueError: It is a file, or neither it nor what it would be made in can be written.
+    """
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise ValueError(
+            f"`artifacts` is {str(folder)!r}, but {str(there)!r} is no folder that can be "
+            "written; allowed is a folder, also one that is still to be made."
+        )
+
+
 def open_study(config: SearchConfig, objective: CellCNN) -> optuna.Study:
     """Create the study, or check that the existing one can be gone on with."""
     import optuna
+    from optuna.exceptions import ExperimentalWarning
 
     from optuna_nas.cli.config import CONFIG_ATTRIBUTE
     from optuna_nas.cli.note import write_note
+    from optuna_nas.spaces import recall_space
     from optuna_nas.storages import open_storage, public_address
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -197,6 +220,12 @@ def open_study(config: SearchConfig, objective: CellCNN) -> optuna.Study:
     stored = study.user_attrs.get(CONFIG_ATTRIBUTE)
     if stored is not None:
         config.check_same_values(type(config)(**stored["config"]))
+        space = recall_space(study)
+        if space is not None and space != objective.space:
+            raise ValueError(
+                f"The study {config.study!r} searches {space!r}, and `space` {config.space!r} is "
+                f"now {objective.space!r}. Use another --study."
+            )
     elif study.get_trials(deepcopy=False):
         raise ValueError(
             f"The study {config.study!r} exists and was not made by `optuna-nas search`. Use "
@@ -205,10 +234,13 @@ def open_study(config: SearchConfig, objective: CellCNN) -> optuna.Study:
     else:
         # The database's password stays out of the database and of what is shown from it.
         public = public_address(config.storage)
-        command = shlex.join(["optuna-nas", *sys.argv[1:]]).replace(config.storage, public)
+        arguments = [argument.replace(config.storage, public) for argument in sys.argv[1:]]
+        command = shlex.join(["optuna-nas", *arguments])
         stored = {"command": command, "config": asdict(replace(config, storage=public))}
         study.set_user_attr(CONFIG_ATTRIBUTE, stored)
-        study.set_metric_names(list(objective.metric_names))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            study.set_metric_names(list(objective.metric_names))
         write_note(study, config, objective, command)
     return study
 
@@ -232,29 +264,41 @@ def run(
 
     done = finished_trials(study)
     target = max(trials, done + more)
-    if done:
-        console.print(f"Study [bold]{config.study}[/] goes on: {done} trials are finished.")
+    name = f"Study [bold]{escape(config.study)}[/]"
+    if done >= target:
+        console.print(f"{name} is done: {done} trials are finished. More: --more 10")
+    elif done:
+        console.print(f"{name} goes on: {done} trials are finished.")
     deadline = math.inf if limit is None else time.time() + limit
     supervisor = Supervisor(
         study, config, workers=workers, target=target, deadline=min(deadline, 1e12)
     )
     interrupted = False
     try:
-        with Progress(console, study, target, epochs=config.training["epochs"]) as progress:
-            for _ in supervisor.run():
+        with (
+            Progress(console, study, target, epochs=config.training["epochs"]) as progress,
+            closing(supervisor.run()) as ticks,
+        ):
+            for _ in ticks:
                 progress.update()
     except KeyboardInterrupt:
         interrupted = True
     except WorkerError as error:
-        Console(stderr=True).print(f"[bold red]Error:[/] {error}", highlight=False)
+        Console(stderr=True).print(
+            f"[bold red]Error:[/] {escape(str(error))}", highlight=False, soft_wrap=True
+        )
         raise typer.Exit(1) from None
     show_best(console, study)
     show, describe = (
-        next_command(name, config.study, config.storage) for name in ("dashboard", "report")
+        escape(next_command(command, config.study, config.storage))
+        for command in ("dashboard", "report")
     )
-    console.print(f"Pictures, checkpoints and weights: {config.artifacts}", soft_wrap=True)
+    folder = escape(config.artifacts)
+    console.print(f"Pictures, checkpoints and weights: {folder}", soft_wrap=True)
     if interrupted:
         console.print("Stopped. The same command goes on where it stopped.")
         raise typer.Exit(130)
+    if (done := finished_trials(study)) < target:
+        console.print(f"The time is up: {done} of {target} trials are finished.")
     console.print(f"Pictures of every trial: [bold]{show}[/]", soft_wrap=True)
     console.print(f"Next: [bold]{describe}[/]", soft_wrap=True)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from optuna_nas.cli.worker import finished_trials
 from optuna_nas.trials import recover_interrupted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     import optuna
 
@@ -61,16 +62,16 @@ class Supervisor:
         self._processes: dict[int, subprocess.Popen[str]] = {}
         self._logs = Path(config.artifacts) / "logs"
 
-    def run(self) -> Iterator[None]:
+    def run(self) -> Generator[None, None, None]:
         """Work until done, yielding about twice a second so that progress can be shown.
 
         Raises:
             WorkerError: Workers died more often than they may be replaced.
         """
         recover_interrupted(self._study)
-        for index in range(min(self._workers, self._missing())):
-            self._start(index)
         try:
+            for index in range(min(self._workers, self._missing())):
+                self._start(index)
             while self._processes:
                 yield
                 time.sleep(_POLL_SECONDS)
@@ -104,15 +105,15 @@ class Supervisor:
         self._logs.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "optuna_nas", "worker", f"--index={index}"]
         command += [f"--threads={threads_per_worker(self._workers)}", f"--target={self._target}"]
-        command += [f"--deadline={self._deadline}"]
+        command += [f"--deadline={self._deadline}", f"--parent={os.getpid()}"]
         with self._log(index).open("a") as log:
             process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=log, stderr=log, text=True
             )
-        assert process.stdin is not None
-        process.stdin.write(self._config.to_json())
-        process.stdin.close()
         self._processes[index] = process
+        assert process.stdin is not None
+        with suppress(BrokenPipeError), process.stdin as pipe:  # a dead worker is seen later
+            pipe.write(self._config.to_json())
 
     def _stop(self) -> None:
         """Let running trials queue themselves again; who does not answer is killed."""

@@ -11,15 +11,20 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import optuna
 
 _MAX_FAILURES = 3
 """Trials that may fail in a row before a worker gives up."""
+
+_WAIT_SECONDS = 1.0
 
 
 def worker(
@@ -27,6 +32,7 @@ def worker(
     threads: Annotated[int, typer.Option(help="Threads of torch.")],
     target: Annotated[int, typer.Option(help="Finished trials to reach.")],
     deadline: Annotated[float, typer.Option(help="Unix time after which no trial starts.")],
+    parent: Annotated[int, typer.Option(help="Process without which the worker stops.")],
 ) -> None:
     """Run trials; the search's settings are read from standard input as JSON."""
     import optuna
@@ -36,23 +42,25 @@ def worker(
     from optuna_nas.storages import open_storage
 
     config = SearchConfig.from_json(sys.stdin.read())
+    signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
-    _stop_with(os.getppid())
+    _stop_with(parent)
     torch.set_num_threads(threads)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
 
     study = optuna.load_study(
-        study_name=config.study,
-        storage=open_storage(config.storage),
-        sampler=config.make_sampler(index),
-        pruner=config.make_pruner(),
+        study_name=config.study, storage=open_storage(config.storage), pruner=config.make_pruner()
     )
-    objective = config.make_objective()
+    study.sampler = config.make_sampler(index, len(study.get_trials(deepcopy=False)))
+    objective = _claiming(config.make_objective())
     failures = _Failures()
     try:
-        while time.time() < deadline and _has_room(study, target):
-            study.optimize(objective, n_trials=1, callbacks=[failures], catch=(Exception,))
-            failures.check()
+        while time.time() < deadline and finished_trials(study) < target:
+            if _has_room(study, target):
+                study.optimize(objective, n_trials=1, callbacks=[failures], catch=(Exception,))
+                failures.check()
+            else:
+                _wait(study)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
 
@@ -84,6 +92,32 @@ def _has_room(study: optuna.Study, target: int) -> bool:
     return finished_trials(study) + len(running) < target
 
 
+def _wait(study: optuna.Study) -> None:
+    """Wait while others train the last trials, and queue again what nobody trains any more."""
+    from optuna.exceptions import ExperimentalWarning
+    from optuna.storages import fail_stale_trials
+
+    from optuna_nas.trials import recover_interrupted
+
+    time.sleep(_WAIT_SECONDS)
+    recover_interrupted(study)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        fail_stale_trials(study)
+
+
+def _claiming(objective: Callable[[optuna.Trial], float]) -> Callable[[optuna.Trial], float]:
+    """Let each trial say who runs it before it is sampled, which may take a while."""
+    from optuna_nas.trials.recovery import WORKER_ATTR, worker_identity
+
+    def run(trial: optuna.Trial) -> float:
+        identity = worker_identity(trial.number)
+        trial.storage.set_trial_system_attr(trial._trial_id, WORKER_ATTR, identity)
+        return objective(trial)
+
+    return run
+
+
 def _states() -> Any:
     from optuna.trial import TrialState
 
@@ -91,6 +125,10 @@ def _states() -> Any:
 
 
 def _interrupt(signum: int, frame: object) -> None:
+    # Ctrl-C comes from the terminal and again from the supervisor: the second one must not break
+    # off the queueing of the trial.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

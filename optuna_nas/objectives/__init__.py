@@ -1,7 +1,32 @@
-"""What one trial does."""
+"""What one trial does.
+
+Names are loaded when they are first used: a benchmark of recorded trainings needs no torch.
+"""
 
 from __future__ import annotations
 
-from optuna_nas.objectives.cell_cnn import CellCNN
+import importlib
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["CellCNN"]
+if TYPE_CHECKING:
+    from optuna_nas.objectives.cell_cnn import CellCNN
+    from optuna_nas.objectives.tabular import NASBench101, NASBench201, TabularBenchmark
+
+__all__ = ["CellCNN", "NASBench101", "NASBench201", "TabularBenchmark"]
+
+_MODULES = {
+    "CellCNN": "cell_cnn",
+    "NASBench101": "tabular",
+    "NASBench201": "tabular",
+    "TabularBenchmark": "tabular",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -15,12 +15,9 @@ user attribute `diverged` says how.
 
 from __future__ import annotations
 
-import math
-import sys
 import time
 from collections.abc import Mapping
 from functools import cached_property
-from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,9 +25,10 @@ import numpy as np
 import optuna
 import torch
 
-from optuna_nas._checks import checked_integer
+from optuna_nas._checks import checked_integer, checked_positive, checked_share
 from optuna_nas.data import ImageData, load_images
 from optuna_nas.networks import build_network, count_macs, count_parameters, operation
+from optuna_nas.objectives.devices import usable_device
 from optuna_nas.objectives.training import Augmentation, DivergedError, Trainer, accuracy
 from optuna_nas.spaces import SearchSpace
 from optuna_nas.trials import ArtifactFolder, TrialRun
@@ -121,16 +119,14 @@ class CellCNN:
         self.batch_size = checked_integer("batch_size", batch_size, 2)  # batch norm needs two
         self.channels = None if channels is None else checked_integer("channels", channels)
         self.cells = None if cells is None else checked_integer("cells", cells)
-        self.learning_rate = _positive("learning_rate", learning_rate)
-        self.momentum = _share("momentum", momentum)
-        self.weight_decay = _share("weight_decay", weight_decay)
-        self.gradient_clip = _positive("gradient_clip", gradient_clip, most=math.inf)
+        self.learning_rate = checked_positive("learning_rate", learning_rate)
+        self.momentum = checked_share("momentum", momentum)
+        self.weight_decay = checked_share("weight_decay", weight_decay)
+        self.gradient_clip = checked_positive("gradient_clip", gradient_clip, infinite=True)
         self.auxiliary = bool(auxiliary)
-        self.drop_path_probability = _share("drop_path_probability", drop_path_probability)
-        self.device = _usable(device)
-        self.seed = checked_integer("seed", seed, 0)
-        if self.seed >= 2**31:
-            raise ValueError(f"`seed` is {seed!r}; allowed are integers from 0 to 2**31 - 1.")
+        self.drop_path_probability = checked_share("drop_path_probability", drop_path_probability)
+        self.device = usable_device(device)
+        self.seed = checked_integer("seed", seed, 0, 2**31 - 1)
         self.artifacts = artifacts
         if artifacts is not None:
             ArtifactFolder(Path(artifacts))  # refuses what is no folder
@@ -138,8 +134,8 @@ class CellCNN:
         side = min(self.data.image_size)
         self.flip = self.data.in_channels > 1 if flip is None else bool(flip)
         padding = side // 8 if crop_padding is None else crop_padding
-        self.crop_padding = _pixels("crop_padding", padding, side - 1)
-        self.cutout = _pixels("cutout", cutout, side)
+        self.crop_padding = checked_integer("crop_padding", padding, 0, side - 1)
+        self.cutout = checked_integer("cutout", cutout, 0, side)
         self._check_network()
 
     @property
@@ -249,7 +245,8 @@ class CellCNN:
             started = time.perf_counter()
             if self.drop_path_probability:
                 share = epoch / self.epochs
-                network.drop_path_probability = share * self.drop_path_probability
+                probability = share * self.drop_path_probability
+                network.drop_path_probability = probability  # type: ignore[assignment]
             trainer.train_epoch()
             seconds += time.perf_counter() - started
             run.log(seconds=seconds)
@@ -263,8 +260,8 @@ class CellCNN:
         return _Splits(self.data, self.device)
 
     def _trial_seed(self, number: int) -> int:
-        # Any pair of small numbers gives a seed of its own.
-        return (self.seed << 32) + number
+        # Hashed together: torch's generator of the CPU looks at 32 bits of its seed only.
+        return int(np.random.SeedSequence((self.seed, number)).generate_state(1)[0])
 
     def _check_network(self) -> None:
         """Build a network once, so that what cannot work is said before anything is trained."""
@@ -291,44 +288,3 @@ class _Splits:
         self.train = data.train.to(device)
         self.validation = data.validation.to(device)
         self.test = data.test.to(device)
-
-
-def _positive(argument: str, value: float, *, most: float = sys.float_info.max) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value <= most:
-        raise ValueError(f"`{argument}` is {value!r}; allowed are positive numbers.")
-    return float(value)
-
-
-def _share(argument: str, value: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value < 1:
-        raise ValueError(f"`{argument}` is {value!r}; allowed are numbers from 0 to below 1.")
-    return float(value)
-
-
-def _pixels(argument: str, value: int, most: int) -> int:
-    pixels = checked_integer(argument, value, 0)
-    if pixels > most:
-        raise ValueError(
-            f"`{argument}` is {value!r}; allowed for these images is up to {most} pixels."
-        )
-    return pixels
-
-
-def _usable(device: str | torch.device | None) -> torch.device:
-    """The device; None is a GPU if there is one."""
-    gpus = torch.cuda.device_count()  # does not take memory of a GPU
-    if device is None:
-        return torch.device("cuda" if gpus else "cpu")
-    try:
-        found = torch.device(device)
-        if found.type != "cuda":
-            torch.zeros(1, device=found).item()
-        elif (found.index or 0) >= gpus:
-            raise RuntimeError(f"this machine has {gpus} CUDA devices")
-    except (AssertionError, RuntimeError, TypeError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ValueError(
-            f"`device` is {device!r}, which cannot be used here ({reason}); allowed are None, "
-            "'cpu' and devices that torch finds."
-        ) from error
-    return found

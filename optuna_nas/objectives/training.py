@@ -110,7 +110,7 @@ class Trainer:
             loss = _loss(self._network(augmented), labels)
             self._optimizer.zero_grad()
             if loss.requires_grad:  # a network without live parameters cannot learn
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 nn.utils.clip_grad_norm_(self._network.parameters(), self._gradient_clip)
                 self._optimizer.step()
             self._step += 1

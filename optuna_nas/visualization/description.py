@@ -22,7 +22,7 @@ __all__ = ["SearchDescription", "SpaceDescription", "describe_search", "describe
 SEARCH_ATTRIBUTE = "optuna_nas:search"
 """Study user attribute with the command line and the settings of a search."""
 
-_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s]+(?=@)")
+_PASSWORD = re.compile(r"(://[^:/@\s]*:)\S+(?=@)")  # up to the last @: a password may hold one
 _COMMAND = "command"
 _MAX_NAMES = 6
 

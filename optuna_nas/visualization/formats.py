@@ -12,12 +12,13 @@ _UNITS = ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k"))
 
 
 def format_value(value: float | None) -> str:
-    """Write a value with four significant digits."""
+    """Write a value with at least four significant digits."""
     if value is None:
         return MISSING
-    if 0.01 <= abs(value) < 10:
-        return f"{value:.4f}"
-    return f"{value:.4g}"
+    size = abs(value)
+    if not 1e-3 <= size < 1e6:  # zero, very small, very large, infinite
+        return f"{value:.4g}"
+    return f"{value:,.{4 if size < 10 else 2 if size < 1000 else 1}f}"
 
 
 def format_count(value: float | None) -> str:

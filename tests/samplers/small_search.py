@@ -2,8 +2,8 @@
 
 python small_search.py SAMPLER SPACE STORAGE STUDY TRIALS
 
-prints the proposals of the trials of the study as JSON. The sampler may be "all" to run one study
-for each in memory.
+adds trials to a study (its storage written as sqlite:PATH or journal:PATH) and prints the
+proposals of all its trials as JSON. The sampler may be "all" to run one study of each in memory.
 """
 
 from __future__ import annotations
@@ -11,9 +11,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from typing import Any
 from zlib import crc32
 
 import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from optuna_nas.samplers import (
@@ -26,24 +29,28 @@ from optuna_nas.spaces import Architecture, CellSpace, NASBench201Space, SearchS
 from optuna_nas.surrogates import MLPEnsemble
 
 
-def bananas(**options: object) -> ArchitectureSampler:
+def bananas(space: SearchSpace | None = None, **options: Any) -> ArchitectureSampler:
     predictor = MLPEnsemble(num_members=3, hidden=(8, 8), epochs=15)
-    arguments = {"n_startup_trials": 4, "batch_size": 3, "predictor": predictor, "seed": 0}
-    return BananasSampler(**{**arguments, **options})  # type: ignore[arg-type]
+    arguments: dict[str, Any] = {
+        "n_startup_trials": 4,
+        "batch_size": 3,
+        "predictor": predictor,
+        "seed": 0,
+    }
+    return BananasSampler(space, **(arguments | options))
 
 
-def evolution(**options: object) -> ArchitectureSampler:
+def evolution(space: SearchSpace | None = None, **options: Any) -> ArchitectureSampler:
     arguments = {"population_size": 4, "tournament_size": 2, "seed": 0}
-    return RegularizedEvolutionSampler(**{**arguments, **options})  # type: ignore[arg-type]
+    return RegularizedEvolutionSampler(space, **(arguments | options))
 
 
-def elitist(**options: object) -> ArchitectureSampler:
-    return evolution(**{"removal": "worst", **options})
+def elitist(space: SearchSpace | None = None, **options: Any) -> ArchitectureSampler:
+    return evolution(space, removal="worst", **options)
 
 
-def local_search(**options: object) -> ArchitectureSampler:
-    arguments = {"n_startup_trials": 3, "seed": 0}
-    return LocalSearchSampler(**{**arguments, **options})  # type: ignore[arg-type]
+def local_search(space: SearchSpace | None = None, **options: Any) -> ArchitectureSampler:
+    return LocalSearchSampler(space, **({"n_startup_trials": 3, "seed": 0} | options))
 
 
 SAMPLERS: dict[str, Callable[..., ArchitectureSampler]] = {
@@ -55,6 +62,10 @@ SAMPLERS: dict[str, Callable[..., ArchitectureSampler]] = {
 SPACES: dict[str, Callable[[], SearchSpace]] = {
     "201": NASBench201Space,
     "few": lambda: CellSpace(3, ("skip_connect", "a", "b", "c")),
+}
+STORAGES: dict[str, Callable[[str], optuna.storages.BaseStorage]] = {
+    "sqlite": lambda path: optuna.storages.RDBStorage(f"sqlite:///{path}"),
+    "journal": lambda path: JournalStorage(JournalFileBackend(path)),
 }
 
 
@@ -93,8 +104,12 @@ def search(
 
 
 def proposals(study: optuna.Study, space: SearchSpace) -> list[str]:
-    """The architectures of all trials in order."""
-    return [str(space.architecture(trial.params)) for trial in study.trials]
+    """The architectures of all finished trials in order."""
+    return [
+        str(space.architecture(trial.params))
+        for trial in study.trials
+        if trial.state.is_finished()
+    ]
 
 
 def keys(study: optuna.Study, space: SearchSpace) -> list[str]:
@@ -116,7 +131,10 @@ def main(sampler: str, space: str, storage: str, study_name: str, n_trials: str)
         }
         print(json.dumps(found))  # noqa: T201
         return
-    study = optuna.load_study(study_name=study_name, storage=storage, sampler=SAMPLERS[sampler]())
+    kind, _, path = storage.partition(":")
+    study = optuna.load_study(
+        study_name=study_name, storage=STORAGES[kind](path), sampler=SAMPLERS[sampler]()
+    )
     study.optimize(lambda trial: objective(chosen, trial), n_trials=int(n_trials))
     print(json.dumps(proposals(study, chosen)))  # noqa: T201
 

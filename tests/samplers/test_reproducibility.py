@@ -17,7 +17,7 @@ import optuna
 import pytest
 import torch
 from optuna.trial import TrialState
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info  # type: ignore[import-untyped]
 
 from optuna_nas.samplers import ArchitectureSampler
 from optuna_nas.spaces import SearchSpace
@@ -160,11 +160,14 @@ def test_global_state_is_left_alone(make: Make, space: SearchSpace, search: Sear
             [(pool["filepath"], pool["num_threads"]) for pool in threadpool_info()],
         )
 
+    threads = torch.get_num_threads()
     torch.set_num_threads(2)
-    before = state()
-    search(make(), space, 12)
-    assert state() == before
-    torch.set_num_threads(1)
+    try:
+        before = state()
+        search(make(), space, 12)
+        assert state() == before
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_two_threads_share_a_sampler(make: Make, space: SearchSpace) -> None:

@@ -72,10 +72,10 @@ def test_another_process_goes_on_from_sqlite(
     tmp_path: Path,
 ) -> None:
     name, make = named
-    url = f"sqlite:///{tmp_path / 'study.db'}"
-    search(make(), space, 8, storage=url, study_name="cells")
+    path = tmp_path / "study.db"
+    search(make(), space, 8, storage=f"sqlite:///{path}", study_name="cells")
     done = subprocess.run(
-        [sys.executable, str(SCRIPT), name, "201", url, "cells", "6"],
+        [sys.executable, str(SCRIPT), name, "201", f"sqlite:{path}", "cells", "6"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,

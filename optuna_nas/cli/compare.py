@@ -1,0 +1,197 @@
+"""`optuna-nas compare`: run samplers on a benchmark of recorded trainings, and compare them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from optuna_nas.compare import Comparison
+    from optuna_nas.objectives import TabularBenchmark
+    from optuna_nas.visualization.regret_curves import Statistic
+
+RESULTS = "runs.jsonl"
+"""The file of finished runs in the output folder."""
+
+
+def compare(
+    benchmark: Annotated[
+        str,
+        typer.Option(
+            help="nasbench201-cifar10, nasbench201-cifar100, nasbench201-imagenet16 or "
+            "nasbench101."
+        ),
+    ] = "nasbench201-cifar10",
+    samplers: Annotated[
+        str,
+        typer.Option(
+            help="Names separated by commas: bananas, evolution, local-search, random, tpe, gp, "
+            "nsgaii, a class of optuna.samplers, module:class; with arguments: "
+            "bananas:batch_size=5:encoding=one_hot."
+        ),
+    ] = "bananas,evolution,local-search,tpe,random",
+    trials: Annotated[int, typer.Option(min=1, help="Trainings of a run.")] = 150,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each sampler.")] = 30,
+    output: Annotated[Path, typer.Option(help="Folder of runs, tables and pictures.")] = Path(
+        "comparison"
+    ),
+    path: Annotated[
+        Path | None, typer.Option(help="Parquet file of the recorded trainings.")
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="What is optimised; the benchmark's own if unset.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; one for each core if unset.")
+    ] = None,
+    statistic: Annotated[str, typer.Option(help="What pictures show: mean or median.")] = "mean",
+    log: Annotated[bool, typer.Option(help="Logarithmic axis of regrets.")] = True,
+) -> None:
+    """Compare samplers; the same command goes on with what was interrupted."""
+    from optuna_nas._choices import choose
+    from optuna_nas.compare import Comparison, RunError
+    from optuna_nas.compare import compare as run_comparison
+    from optuna_nas.visualization.regret_curves import BANDS
+
+    choose("statistic", statistic, BANDS)
+    shown = cast("Statistic", statistic)
+    console = Console()
+    with console.status("Reading the recorded trainings ..."):
+        objective = _benchmark(benchmark, path, metric)
+    names = [name.strip() for name in samplers.split(",") if name.strip()]
+    interrupted = False
+    try:
+        with _Progress(console) as progress:
+            comparison = run_comparison(
+                objective,
+                names,
+                n_trials=trials,
+                seeds=seeds,
+                workers=workers,
+                results=output / RESULTS,
+                progress=progress.update,
+            )
+    except KeyboardInterrupt:
+        interrupted = True
+        try:
+            comparison = Comparison.read(output / RESULTS, names)
+        except (ValueError, OSError):
+            console.print("Stopped before a run was finished.")
+            raise typer.Exit(130) from None
+    except RunError as error:
+        Console(stderr=True).print(Text(f"Error: {error}", "red"), soft_wrap=True)
+        raise typer.Exit(1) from None
+    _show(console, comparison)
+    _write(comparison, output, shown, log)
+    console.print(
+        f"Written to {output}: {RESULTS}, comparison.md, comparison.csv, regret.html, regret.svg",
+        soft_wrap=True,
+    )
+    if interrupted:
+        console.print("Stopped. The same command goes on where it stopped.")
+        raise typer.Exit(130)
+    console.print(
+        f"Next: open [bold]{output / 'regret.html'}[/] in a browser; the same command with more "
+        "--seeds or --samplers adds to these runs.",
+        soft_wrap=True,
+    )
+
+
+def _benchmark(name: str, path: Path | None, metric: str | None) -> TabularBenchmark:
+    from optuna_nas._choices import choose
+    from optuna_nas.objectives import NASBench101, NASBench201
+
+    makers: dict[str, Callable[..., TabularBenchmark]] = {
+        "nasbench101": NASBench101,
+        "nasbench201-cifar10": partial(NASBench201, "cifar10"),
+        "nasbench201-cifar100": partial(NASBench201, "cifar100"),
+        "nasbench201-imagenet16": partial(NASBench201, "imagenet16"),
+    }
+    make = choose("benchmark", name, makers)
+    return make(path=path) if metric is None else make(path=path, metric=metric)
+
+
+class _Progress:
+    """A bar of finished runs."""
+
+    def __init__(self, console: Console) -> None:
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        self._bar = Progress(
+            TextColumn("[bold]runs"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        self._task = self._bar.add_task("runs", total=None)
+
+    def __enter__(self) -> _Progress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.stop()
+
+    def update(self, done: int, total: int) -> None:
+        self._bar.update(self._task, completed=done, total=total)
+
+
+def _show(console: Console, comparison: Comparison) -> None:
+    """Print the summary, and the tests if there are several samplers."""
+    from optuna_nas.compare.tables import pair_rows, regret
+
+    summaries = comparison.summary()
+    budgets = comparison.budgets()
+    table = Table(
+        title=f"{comparison.name}: regret of {comparison.metric}", title_justify="left", box=SIMPLE
+    )
+    table.add_column("sampler", overflow="fold")
+    for heading in ("seeds", *(f"@{b} mean (found)" for b in budgets), "ms/ask"):
+        table.add_column(heading, justify="right")
+    for sampler in comparison.samplers:
+        own = [summary for summary in summaries if summary.sampler == sampler]
+        cells = [f"{regret(s.mean)} ({s.found:.0%})" for s in own]
+        table.add_row(Text(sampler), str(own[0].seeds), *cells, f"{own[0].ms_per_ask:.2f}")
+    console.print(table)
+    head, rows = pair_rows(comparison)
+    if rows:
+        tests = Table(
+            title=f"Pairs after {comparison.n_trials} trainings", title_justify="left", box=SIMPLE
+        )
+        for i, heading in enumerate(head):
+            tests.add_column(heading, justify="right" if i else "left", overflow="fold")
+        for row in rows:
+            tests.add_row(*map(Text, row))
+        console.print(tests)
+
+
+def _write(comparison: Comparison, output: Path, statistic: Statistic, log: bool) -> None:
+    from optuna_nas.compare import markdown, write_csv
+    from optuna_nas.visualization.regret import plot_regret
+    from optuna_nas.visualization.regret_svg import regret_svg
+
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "comparison.md").write_text(markdown(comparison), encoding="utf-8")
+    write_csv(comparison, output / "comparison.csv")
+    drawing = regret_svg(comparison, statistic=statistic, log=log)
+    (output / "regret.svg").write_text(drawing, encoding="utf-8")
+    figure = plot_regret(comparison, statistic=statistic, log=log)
+    figure.write_html(output / "regret.html", include_plotlyjs=True)

@@ -1,0 +1,10 @@
+"""Benchmarks of recorded trainings: a trial costs a table look-up instead of GPU hours."""
+
+from __future__ import annotations
+
+from optuna_nas.objectives.tabular.benchmark import TabularBenchmark
+from optuna_nas.objectives.tabular.nasbench101 import NASBench101
+from optuna_nas.objectives.tabular.nasbench201 import NASBench201
+from optuna_nas.objectives.tabular.table import Metric, Table
+
+__all__ = ["Metric", "NASBench101", "NASBench201", "Table", "TabularBenchmark"]

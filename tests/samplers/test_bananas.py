@@ -1,0 +1,273 @@
+"""BANANAS: when it fits, what it learns from, and whose word it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+from optuna.trial import FrozenTrial, TrialState
+from threadpoolctl import threadpool_info, threadpool_limits  # type: ignore[import-untyped]
+
+from optuna_nas.samplers import BananasSampler
+from optuna_nas.spaces import Architecture, NASBench201Space, SearchSpace
+from optuna_nas.surrogates import (
+    CandidateGenerator,
+    Encoding,
+    MutationCandidates,
+    PathEncoding,
+    Pool,
+)
+
+SPACE = NASBench201Space()
+Error = Callable[[Architecture], float]
+Propose = Callable[..., dict[str, Any]]
+
+
+class Oracle:
+    """A predictor that knows nothing and remembers its fits."""
+
+    def __init__(self) -> None:
+        self.fits: list[tuple[int, np.ndarray]] = []
+        self.threads: set[int] = set()
+
+    def fit(self, features: np.ndarray, targets: np.ndarray, rng: np.random.Generator) -> None:
+        self.fits.append((len(features), targets.copy()))
+        self.threads |= {
+            int(pool["num_threads"]) for pool in threadpool_info() if pool["user_api"] == "blas"
+        }
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        return np.zeros((3, len(features)))
+
+
+class Fixed(CandidateGenerator):
+    """Always the same candidates, whether they are new or not."""
+
+    def __init__(self, *candidates: Architecture) -> None:
+        self.candidates = list(candidates)
+        self.pools: list[Pool] = []
+
+    def __call__(self, pool: Pool) -> list[Architecture]:
+        self.pools.append(pool)
+        return self.candidates
+
+
+def run(sampler: BananasSampler, n_trials: int, error: Error, **options: Any) -> optuna.Study:
+    study = optuna.create_study(sampler=sampler, **options)
+    study.optimize(lambda trial: error(SPACE.suggest(trial)), n_trials=n_trials)
+    return study
+
+
+def cells_of(study: optuna.Study) -> list[Architecture]:
+    return [SPACE.architecture(trial.params) for trial in study.trials]
+
+
+@pytest.mark.parametrize(
+    ("startup", "batch", "n_trials", "sizes"),
+    [(4, 3, 16, [4, 7, 10, 13]), (5, 1, 9, [5, 6, 7, 8]), (3, 10, 13, [3]), (1, 2, 5, [1, 3])],
+)
+def test_one_fit_for_each_batch(
+    startup: int, batch: int, n_trials: int, sizes: list[int], error: Error
+) -> None:
+    oracle = Oracle()
+    sampler = BananasSampler(n_startup_trials=startup, batch_size=batch, predictor=oracle, seed=0)
+    study = run(sampler, n_trials, error)
+    assert [size for size, _ in oracle.fits] == sizes
+    values = [trial.values[0] for trial in study.trials]
+    for size, targets in oracle.fits:
+        assert targets.tolist() == values[:size]
+
+
+def test_targets_are_errors_whatever_the_direction(error: Error) -> None:
+    oracle = Oracle()
+    sampler = BananasSampler(n_startup_trials=4, predictor=oracle, seed=0)
+    study = run(sampler, 5, lambda a: 100 - error(a), direction="maximize")
+    values = [trial.values[0] for trial in study.trials[:4]]
+    assert oracle.fits[0][1].tolist() == [-value for value in values]
+
+
+def test_small_matrices_are_kept_on_one_thread(error: Error) -> None:
+    oracle = Oracle()
+    with threadpool_limits(limits=2, user_api="blas"):
+        before = threadpool_info()
+        run(BananasSampler(n_startup_trials=2, predictor=oracle, seed=0), 3, error)
+        assert threadpool_info() == before
+    assert len(oracle.fits) == 1
+    assert oracle.threads <= {1}
+
+
+@pytest.fixture
+def chosen() -> list[Architecture]:
+    rng = np.random.default_rng(8)
+    return list({cell.key: cell for cell in (SPACE.random(rng) for _ in range(40))}.values())[:12]
+
+
+@pytest.mark.parametrize("deduplicate", [True, False])
+def test_the_acquisition_is_obeyed(
+    chosen: list[Architecture], error: Error, deduplicate: bool
+) -> None:
+    """Each batch takes its candidates by score, the lowest first."""
+    scores = np.random.default_rng(1).permutation(12).astype(float)
+    incumbents = []
+
+    def acquisition(members: np.ndarray, incumbent: float, rng: np.random.Generator) -> np.ndarray:
+        assert members.shape == (3, 12)
+        incumbents.append(incumbent)
+        return scores
+
+    sampler = BananasSampler(
+        n_startup_trials=3,
+        batch_size=6,
+        predictor=Oracle(),
+        acquisition=acquisition,
+        candidates=Fixed(*chosen),
+        deduplicate=deduplicate,
+        seed=0,
+    )
+    study = run(sampler, 15, error)
+    ranked = [chosen[index] for index in np.argsort(scores)]
+    found = cells_of(study)[3:]
+    # A candidate that was evaluated is passed over, unless repeats are allowed.
+    assert found == (ranked if deduplicate else ranked[:6] + ranked[:6])
+    values = [trial.values[0] for trial in study.trials]
+    assert incumbents == [min(values[:3]), min(values[:9])]
+
+
+def test_candidates_come_from_the_best_that_is_known(error: Error) -> None:
+    fixed = Fixed(*(SPACE.random(np.random.default_rng(n)) for n in range(30)))
+    sampler = BananasSampler(
+        n_startup_trials=5, batch_size=5, predictor=Oracle(), candidates=fixed, seed=0
+    )
+    study = run(sampler, 12, error)
+    cells = cells_of(study)
+    assert len(fixed.pools) == 2
+    for pool, known in zip(fixed.pools, (5, 10), strict=True):
+        assert pool.space == SPACE
+        assert list(pool.parents) == sorted(cells[:known], key=error)
+        assert not any(pool.is_new(cell) for cell in cells[:known])
+        assert pool.is_new(cells[-1])
+
+
+def test_the_rest_of_a_batch_is_random_when_candidates_run_out(error: Error) -> None:
+    sampler = BananasSampler(n_startup_trials=2, predictor=Oracle(), candidates=Fixed(), seed=0)
+    study = run(sampler, 8, error)
+    assert len({cell.key for cell in cells_of(study)}) == 8
+    assert isinstance(sampler._predictor, Oracle)
+    assert sampler._predictor.fits == []
+
+
+def test_a_pinned_trial_gets_candidates_of_its_own(error: Error) -> None:
+    def sampler() -> BananasSampler:
+        return BananasSampler(n_startup_trials=3, batch_size=5, predictor=Oracle(), seed=0)
+
+    pinned = {"edge_0_3": "skip_connect", "edge_0_1": "nor_conv_3x3"}
+    study = run(sampler(), 4, error)
+    study.enqueue_trial(pinned)
+    study.optimize(lambda trial: error(SPACE.suggest(trial)), n_trials=2)
+    assert study.trials[4].params.items() >= pinned.items()
+    # The others of the batch get what they would have got without it.
+    plain = [trial.params for trial in run(sampler(), 5, error).trials]
+    assert plain == [study.trials[n].params for n in (0, 1, 2, 3, 5)]
+
+
+def test_failures_at_the_start_are_made_up_for(error: Error) -> None:
+    """The model takes over once so many trials have a value, not before."""
+    oracle = Oracle()
+    sampler = BananasSampler(n_startup_trials=4, batch_size=3, predictor=oracle, seed=0)
+
+    def objective(trial: optuna.Trial) -> float:
+        value = error(SPACE.suggest(trial))
+        return float("nan") if trial.number in (1, 2) else value
+
+    study = optuna.create_study(sampler=sampler)
+    study.optimize(objective, n_trials=12)
+    assert min(size for size, _ in oracle.fits) == 4
+    assert oracle.fits[-1][0] == 8  # the batch of trial 10: ten trials before, two failed
+
+
+def test_workers_of_one_batch_fit_the_same(
+    error: Error, finished: Callable[..., FrozenTrial], propose: Propose
+) -> None:
+    """Asked in turn, with the trials of the others still running, each takes the next best."""
+    rng = np.random.default_rng(5)
+    scores = np.arange(12.0)
+    ranked = [SPACE.random(rng) for _ in range(12)]
+    study = optuna.create_study()
+    for _ in range(4):
+        cell = SPACE.random(rng)
+        study.add_trial(finished(cell, error(cell)))
+    found, sizes = [], []
+    for _ in range(5):
+        oracle = Oracle()
+        worker = BananasSampler(
+            SPACE,
+            n_startup_trials=4,
+            predictor=oracle,
+            candidates=Fixed(*ranked),
+            acquisition=lambda members, incumbent, rng: scores,
+            seed=0,
+        )
+        found.append(SPACE.architecture(propose(worker, study, SPACE)))
+        sizes += [size for size, _ in oracle.fits]
+    assert found == ranked[:5]
+    assert sizes == [4] * 5
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [(None, 155), ("one_hot", 30), ("truncated_path", 30), (PathEncoding(1), 5)],
+)
+def test_encodings(given: str | Encoding | None, expected: int, error: Error) -> None:
+    widths = []
+
+    class Spy(Oracle):
+        def fit(self, features: np.ndarray, targets: np.ndarray, rng: Any) -> None:
+            widths.append(features.shape[1])
+
+    run(BananasSampler(n_startup_trials=2, encoding=given, predictor=Spy(), seed=0), 3, error)
+    assert widths == [expected]
+
+
+def test_pruned_trials_are_learnt_from(error: Error) -> None:
+    oracle = Oracle()
+    sampler = BananasSampler(n_startup_trials=6, predictor=oracle, seed=0)
+
+    def objective(trial: optuna.Trial) -> float:
+        value = error(SPACE.suggest(trial))
+        trial.report(value + 3, 0)
+        if trial.number % 2:
+            raise optuna.TrialPruned
+        return value
+
+    study = optuna.create_study(sampler=sampler)
+    study.optimize(objective, n_trials=7)
+    assert study.trials[1].state == TrialState.PRUNED
+    errors = [error(cell) for cell in cells_of(study)[:6]]
+    assert oracle.fits[0][1] == pytest.approx(errors)
+
+
+def searching(seed: int, space: SearchSpace, error: Error, **options: Any) -> list[float]:
+    """The values of a search with the default model; `n_startup_trials` as given."""
+    study = optuna.create_study(sampler=BananasSampler(seed=seed, **options))
+    study.optimize(lambda trial: error(space.suggest(trial)), n_trials=50)
+    return [trial.values[0] for trial in study.trials]
+
+
+def test_bananas_beats_random_search(error: Error) -> None:
+    """With its defaults, on an additive error: the best of 50 and the mean of the last 20."""
+    seeds = range(6)
+    model = np.array([searching(seed, SPACE, error) for seed in seeds])
+    random = np.array([searching(seed, SPACE, error, n_startup_trials=99) for seed in seeds])
+    assert np.array_equal(model[:, :10], random[:, :10])
+    assert model.min(axis=1).mean() < random.min(axis=1).mean() - 0.3
+    assert model[:, 30:].mean() < random[:, 30:].mean() - 1.0
+
+
+@pytest.mark.parametrize("acquisition", ["its", "ts", "ucb", "ei", "pi"])
+def test_every_acquisition_improves(acquisition: str, error: Error) -> None:
+    candidates = MutationCandidates(30)
+    values = searching(1, SPACE, error, acquisition=acquisition, candidates=candidates)
+    assert np.mean(values[30:]) < np.mean(values[:10]) - 0.5
