@@ -283,21 +283,30 @@ def test_only_an_earlier_export_is_overwritten(tmp_path: Path) -> None:
     assert {**hashes(folder), **after} == hashes(folder)
 
 
-def test_a_full_disk_leaves_the_earlier_export(
+def test_what_fails_leaves_the_earlier_export(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network, architecture = random_network(SPACE, 4, 1)
     arguments: dict[str, Any] = {"architecture": architecture, **about_images()}
     folder = export_model(network, tmp_path / "out", **arguments)
     before = hashes(folder)
+    rename = Path.rename
 
-    def failing(path: Path, content: bytes) -> None:
+    def full_disk(path: Path, content: bytes) -> None:
         if path.name == "predict.py":
             raise OSError(28, "No space left on device")
         write_atomically(path, content)
 
-    monkeypatch.setattr("optuna_nas.export.folder.write_atomically", failing)
-    with pytest.raises(OSError, match="No space left"):
+    def no_rename(path: Path, target: Path) -> Path:
+        if path.suffix == ".new":
+            raise OSError(13, "Permission denied")
+        return rename(path, target)
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
+        patch.setattr("optuna_nas.export.folder.write_atomically", full_disk)
+        export_model(network, folder, overwrite=True, **arguments)
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="Permission denied"):
+        patch.setattr(Path, "rename", no_rename)
         export_model(network, folder, overwrite=True, **arguments)
     assert hashes(folder) == before
     assert [path.name for path in tmp_path.iterdir()] == ["out"]

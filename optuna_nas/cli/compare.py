@@ -144,13 +144,13 @@ class _Progress:
         self._task = self._bar.add_task("runs", total=None)
 
     def __enter__(self) -> _Progress:
-        self._bar.start()
         return self
 
     def __exit__(self, *error: object) -> None:
         self._bar.stop()
 
     def update(self, done: int, total: int) -> None:
+        self._bar.start()  # not before: what is wrong with the arguments is said without a bar
         self._bar.update(self._task, completed=done, total=total)
 
 

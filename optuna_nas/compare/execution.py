@@ -136,10 +136,16 @@ def _finished_runs(
             with _named_failure(*futures[future]):
                 finished = future.result()
             yield finished
-    except BaseException:
+    except BaseException as error:
         pool.shutdown(wait=False, cancel_futures=True)
         for process in set(multiprocessing.active_children()) - others:
             process.terminate()
+        if isinstance(error, BrokenProcessPool):
+            raise RunError(
+                "A process of the comparison ended: it was killed, perhaps for lack of memory, or "
+                'the script that compares has no `if __name__ == "__main__":`. Finished runs are '
+                "kept."
+            ) from error
         raise
     pool.shutdown()
 
@@ -147,17 +153,14 @@ def _finished_runs(
 @contextmanager
 def _named_failure(contestant: Contestant, seed: int) -> Iterator[None]:
     """Say which run it was that failed."""
-    name = f"The run of {contestant.label!r} with seed {seed}"
     try:
         yield
-    except BrokenProcessPool as error:
-        raise RunError(
-            f"{name} ended with its process: it was killed, perhaps for lack of memory, or the "
-            'script that compares has no `if __name__ == "__main__":`. Finished runs are kept.'
-        ) from error
+    except BrokenProcessPool:
+        raise
     except Exception as error:
         raise RunError(
-            f"{name} failed: {type(error).__name__}: {error}. Finished runs are kept."
+            f"The run of {contestant.label!r} with seed {seed} failed: {type(error).__name__}: "
+            f"{error}. Finished runs are kept."
         ) from error
 
 

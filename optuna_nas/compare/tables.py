@@ -76,8 +76,8 @@ def markdown(comparison: Comparison, budgets: Sequence[int] | None = None) -> st
     if rows:
         parts += [
             f"Pairs after {last} trainings, paired by seed: how often the first has less regret, "
-            "the mean difference of regrets, and Wilcoxon's signed-rank test, two-sided, also adjusted "
-            "for the number of pairs.",
+            "the mean difference of regrets, and Wilcoxon's signed-rank test, two-sided, also "
+            "adjusted for the number of pairs.",
             _table(head, rows),
         ]
     return "\n\n".join(parts) + "\n"

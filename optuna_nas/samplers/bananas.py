@@ -3,18 +3,22 @@
 1. The first `n_startup_trials` architectures are random.
 2. An ensemble of neural networks learns to predict the error of an architecture from its
    encoding.
-3. Candidates are made, mostly mutations of the best architectures so far.
+3. Candidates are made: neighbours and mutations of the best architectures so far, and random ones.
 4. Independent Thompson sampling scores the candidates: one draw from each one's predictive
    distribution.
-5. The `batch_size` best are evaluated one after the other, or by as many workers at once; then
-   the ensemble learns again.
+5. The best few are evaluated one after the other, or by as many workers at once; then the
+   ensemble learns again.
 
 Reference: C. White, W. Neiswanger, Y. Savani, *BANANAS: Bayesian Optimization with Neural
 Architectures for Neural Architecture Search*, AAAI 2021, arXiv 1910.11858.
 
 *Departures*: a batch is tied to trial numbers, so that the sampler keeps no state: trial `n` gets
 the best candidate that is still free among those ranked from the trials before its batch. Killed
-and restarted, it ranks the same candidates again.
+and restarted, it ranks the same candidates again. The defaults differ from the paper's where
+measurements on NAS-Bench-101 and -201 were clear (docs/bananas.md): the encoding folds what does
+not matter, the predictor is shallow and learns the logarithm of the regret, candidates are whole
+neighbourhoods of the ten best, and batches start with two trials.
+:meth:`BananasSampler.published` is the paper's own setting.
 """
 
 from __future__ import annotations
@@ -33,23 +37,29 @@ from optuna_nas.surrogates import acquisition as acquisitions
 from optuna_nas.surrogates.acquisition import Acquisition
 from optuna_nas.surrogates.candidates import (
     CandidateGenerator,
+    FadingRandomCandidates,
     JoinedCandidates,
     MutationCandidates,
+    NeighborCandidates,
     Pool,
     RandomCandidates,
+    ScatteredCandidates,
 )
 from optuna_nas.surrogates.encodings import (
     AdjacencyEncoding,
     Encoding,
+    FoldedEncoding,
     OneHotEncoding,
     PathEncoding,
     TruncatedPathEncoding,
 )
 from optuna_nas.surrogates.losses import MAE, MAPE, MSE, Loss
 from optuna_nas.surrogates.predictors import MLPEnsemble, Predictor
+from optuna_nas.surrogates.targets import TargetTransform, identity, log_regret
 
 _ENCODINGS: dict[str, type[Encoding]] = {
     "adjacency": AdjacencyEncoding,
+    "folded": FoldedEncoding,
     "one_hot": OneHotEncoding,
     "path": PathEncoding,
     "truncated_path": TruncatedPathEncoding,
@@ -62,11 +72,19 @@ _ACQUISITIONS: dict[str, Acquisition] = {
     "ts": acquisitions.ts,
     "ucb": acquisitions.ucb,
 }
+_TARGETS: dict[str, TargetTransform] = {"identity": identity, "log_regret": log_regret}
 _CANDIDATES: dict[str, Callable[[], CandidateGenerator]] = {
+    "mixed": lambda: JoinedCandidates(
+        NeighborCandidates(), ScatteredCandidates(), FadingRandomCandidates()
+    ),
     "mutation": MutationCandidates,
     "mutation_random": lambda: JoinedCandidates(MutationCandidates(), RandomCandidates()),
     "random": RandomCandidates,
 }
+
+
+_BATCHES = {0: 2, 100: 5, 500: 10}
+"""From which trial on how many trials share a fit, unless `batch_size` is given."""
 
 
 class BananasSampler(ArchitectureSampler):
@@ -78,17 +96,20 @@ class BananasSampler(ArchitectureSampler):
         space: The search space; None finds it on the study, or searches the study's parameters
             as they are if it has none.
         n_startup_trials: Random architectures before the model takes over.
-        batch_size: Trials between two fits of the ensemble.
-        encoding: `"path"`, `"truncated_path"`, `"adjacency"`, `"one_hot"`, or an
-            :class:`~optuna_nas.surrogates.Encoding`. None takes paths in a space that has them,
-            one-hot elsewhere.
+        batch_size: Trials between two fits of the ensemble. None begins with 2 and, as fits take
+            longer and tell less that is new, goes on with 5 from trial 100 and 10 from trial 500.
+        encoding: `"folded"`, `"path"`, `"truncated_path"`, `"adjacency"`, `"one_hot"`, or an
+            :class:`~optuna_nas.surrogates.Encoding`.
         predictor: A :class:`~optuna_nas.surrogates.Predictor`; None is
             :class:`~optuna_nas.surrogates.MLPEnsemble` with `loss`.
         loss: `"mae"`, `"mse"`, `"mape"` or a :class:`~optuna_nas.surrogates.Loss`, for the default
-            predictor. Errors are in the unit of the study's values.
+            predictor.
+        targets: What the predictor learns: `"log_regret"`, `"identity"`, or a function from `n`
+            errors to `n` targets, lower is better in both. None is `"log_regret"`, but
+            `"identity"` with the loss MAPE, which needs errors in the unit of the study's values.
         acquisition: `"its"`, `"ts"`, `"ucb"`, `"ei"`, `"pi"`, or a function
             `(members, incumbent, rng) -> scores`.
-        candidates: `"mutation"`, `"random"`, `"mutation_random"`, or a
+        candidates: `"mixed"`, `"mutation"`, `"random"`, `"mutation_random"`, or a
             :class:`~optuna_nas.surrogates.CandidateGenerator`.
         deduplicate: Whether an architecture is never proposed twice.
         seed: Seed of all randomness.
@@ -102,12 +123,13 @@ class BananasSampler(ArchitectureSampler):
         space: SearchSpace | None = None,
         *,
         n_startup_trials: int = 10,
-        batch_size: int = 10,
-        encoding: str | Encoding | None = None,
+        batch_size: int | None = None,
+        encoding: str | Encoding = "folded",
         predictor: Predictor | None = None,
         loss: str | Loss | None = None,
+        targets: str | TargetTransform | None = None,
         acquisition: str | Acquisition = "its",
-        candidates: str | CandidateGenerator = "mutation",
+        candidates: str | CandidateGenerator = "mixed",
         deduplicate: bool = True,
         seed: int | None = None,
     ) -> None:
@@ -117,15 +139,20 @@ class BananasSampler(ArchitectureSampler):
                 "`loss` belongs to the default predictor; give it to your `predictor` instead."
             )
         self._n_startup_trials = checked_integer("n_startup_trials", n_startup_trials)
-        self._batch_size = checked_integer("batch_size", batch_size)
+        self._batch_size = (
+            None if batch_size is None else checked_integer("batch_size", batch_size)
+        )
         self._encoding = (
             encoding
-            if encoding is None or isinstance(encoding, Encoding)
+            if isinstance(encoding, Encoding)
             else choose("encoding", encoding, _ENCODINGS)()
         )
         if loss is not None and not isinstance(loss, Loss):
             loss = choose("loss", loss, _LOSSES)()
         self._predictor = predictor or MLPEnsemble(loss=loss)
+        if targets is None:
+            targets = identity if isinstance(loss, MAPE) else log_regret
+        self._targets = targets if callable(targets) else choose("targets", targets, _TARGETS)
         self._acquisition = (
             acquisition
             if callable(acquisition)
@@ -137,13 +164,28 @@ class BananasSampler(ArchitectureSampler):
             else choose("candidates", candidates, _CANDIDATES)()
         )
         self._batch: tuple[object, list[Architecture]] | None = None
+        self._rows: dict[Architecture, np.ndarray] = {}
+
+    @classmethod
+    def published(
+        cls, space: SearchSpace | None = None, *, seed: int | None = None
+    ) -> BananasSampler:
+        """The setting of the paper, with the published path encoding and predictor."""
+        return cls(
+            space,
+            batch_size=10,
+            encoding="truncated_path",
+            predictor=MLPEnsemble.published(),
+            targets="identity",
+            candidates="mutation",
+            seed=seed,
+        )
 
     def propose(self, request: Request) -> Iterable[Architecture]:
         """Return the candidates of the trial's batch, best score first."""
-        if self._encoding is not None:
-            self._encoding.dimension(request.space)  # what does not fit fails at the first trial
+        self._encoding.dimension(request.space)  # what does not fit fails at the first trial
         startup = self._n_startup_trials
-        start = startup + (request.number - startup) // self._batch_size * self._batch_size
+        start = _batch_start(request.number, startup, self._batch_size)
         history = request.history.before(start)
         if len(history.observations) < startup:
             # Other workers are still busy with the start: take what is known by now.
@@ -169,20 +211,29 @@ class BananasSampler(ArchitectureSampler):
         candidates = self._candidate_generator(pool)
         if not candidates:
             return []
-        encoding = self._encoding or _default_encoding(request.space)
+        evaluated = [o.architecture for o in history.observations]
+        features = self._encode(request.space, [*evaluated, *candidates])
+        targets = self._targets(history.values)
         with single_blas_thread():
-            features = encoding.encode(
-                request.space, [o.architecture for o in history.observations]
-            )
-            self._predictor.fit(features, history.values, rng)
-            members = self._predictor.predict(encoding.encode(request.space, candidates))
-        scores = self._acquisition(members, float(history.values.min()), rng)
-        return _sorted_by(candidates, scores)
+            self._predictor.fit(features[: len(evaluated)], targets, rng)
+            members = self._predictor.predict(features[len(evaluated) :])
+        scores = self._acquisition(members, float(targets.min()), rng)
+        return [candidates[index] for index in np.argsort(scores, kind="stable")]
+
+    def _encode(self, space: SearchSpace, architectures: Sequence[Architecture]) -> np.ndarray:
+        """Encode architectures, `n x d`; those of the call before are not encoded again."""
+        fresh = [a for a in dict.fromkeys(architectures) if a not in self._rows]
+        encoded = self._encoding.encode(space, fresh)
+        rows = {a: row.copy() for a, row in zip(fresh, encoded, strict=True)}
+        self._rows = {a: rows[a] if a in rows else self._rows[a] for a in architectures}
+        return np.stack([self._rows[a] for a in architectures])
 
 
-def _sorted_by(candidates: Sequence[Architecture], scores: np.ndarray) -> list[Architecture]:
-    return [candidates[index] for index in np.argsort(scores, kind="stable")]
-
-
-def _default_encoding(space: SearchSpace) -> Encoding:
-    return PathEncoding() if space.path_blocks else OneHotEncoding()
+def _batch_start(number: int, startup: int, size: int | None) -> int:
+    """The first trial of the batch that a trial belongs to."""
+    if size is not None:
+        return startup + (number - startup) // size * size
+    first = max(first for first in _BATCHES if first <= number)
+    size = _BATCHES[first]
+    first = max(first, startup)
+    return first + (number - first) // size * size

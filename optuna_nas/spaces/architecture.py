@@ -36,11 +36,15 @@ class PathBlock(NamedTuple):
         alphabet: The operations a path is spelled with, in the order of their digits.
         min_length: The fewest operations of a path.
         max_length: The most operations of a path.
+        zero: The operation that cuts a path, if the space has one.
+        identity: The operation that changes nothing, if the space has one.
     """
 
     alphabet: tuple[str, ...]
     min_length: int
     max_length: int
+    zero: str | None = None
+    identity: str | None = None
 
     @property
     def size(self) -> int:
@@ -86,7 +90,7 @@ class Architecture:
     @cached_property
     def key(self) -> str:
         """The canonical form: equal exactly for cells that compute the same function."""
-        return self._space.key(self)
+        return self._space.remembered_key(self)
 
     @cached_property
     def graph(self) -> nx.DiGraph[Any]:

@@ -27,6 +27,10 @@ INVALID_REASON = "optuna_nas:invalid"
 """Trial user attribute that says why a proposed architecture cannot be built."""
 
 
+_REMEMBERED_KEYS = 20_000
+"""Keys that a space remembers: all of NAS-Bench-201, a few megabytes."""
+
+
 class InvalidArchitectureError(ValueError):
     """The parameters are in range, but no network can be built from them."""
 
@@ -46,6 +50,7 @@ class SearchSpace(ABC):
 
     def __init__(self, distributions: Mapping[str, BaseDistribution]) -> None:
         self._distributions = dict(distributions)
+        self._keys: dict[Architecture, str] = {}
 
     @property
     def name(self) -> str:
@@ -170,9 +175,28 @@ class SearchSpace(ABC):
     def from_dict(cls, description: Mapping[str, Any]) -> SearchSpace:
         """Build the space that :meth:`to_dict` described."""
 
+    def simplify(self, architecture: Architecture) -> Architecture:
+        """Return the architecture without the parts that cannot reach the output.
+
+        The result may lack parameters; it is meant for encodings. By default nothing is left out.
+        """
+        return architecture
+
     def paths(self, architecture: Architecture) -> list[Path]:
         """Return every path from an input to the output; none for a space without paths."""
         return []
+
+    def remembered_key(self, architecture: Architecture) -> str:
+        """Return :meth:`key`, from memory if it was asked for lately."""
+        key = self._keys.get(architecture)
+        if key is None:
+            if len(self._keys) >= _REMEMBERED_KEYS:
+                self._keys.clear()
+            key = self._keys[architecture] = self.key(architecture)
+        return key
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_keys": {}}
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, SearchSpace):

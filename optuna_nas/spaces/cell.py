@@ -17,7 +17,7 @@ from optuna.distributions import CategoricalDistribution
 from optuna_nas._checks import checked_integer
 from optuna_nas.spaces.architecture import Architecture, Path, PathBlock
 from optuna_nas.spaces.base import SearchSpace
-from optuna_nas.spaces.folding import WEIGHTLESS, Folding
+from optuna_nas.spaces.folding import IDENTITY, WEIGHTLESS, ZERO, Folding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -75,7 +75,29 @@ class CellSpace(SearchSpace):
     @property
     def path_blocks(self) -> dict[str, PathBlock]:
         """One block: sequences of 1 to `num_nodes - 1` operations, digits in name order."""
-        return {"cell": PathBlock(tuple(sorted(self.operations)), 1, self.num_nodes - 1)}
+        alphabet = tuple(sorted(self.operations))
+        return {"cell": PathBlock(alphabet, 1, self.num_nodes - 1, ZERO, IDENTITY)}
+
+    def simplify(self, architecture: Architecture) -> Architecture:
+        """Set the edges that are on no path from input to output to `none`."""
+        if ZERO not in self.operations:
+            return architecture
+        operations = {edge: self.operation(architecture, edge) for edge in self.edges}
+        linked = [edge for edge, operation in operations.items() if operation != ZERO]
+        reached, used = {0}, {self.num_nodes - 1}
+        for source, target in linked:  # by target, so one sweep follows every path
+            if source in reached:
+                reached.add(target)
+        for source, target in reversed(linked):
+            if target in used:
+                used.add(source)
+        return Architecture(
+            self,
+            {
+                self._names[edge]: operation if edge[0] in reached and edge[1] in used else ZERO
+                for edge, operation in operations.items()
+            },
+        )
 
     def paths(self, architecture: Architecture) -> list[Path]:
         """Return every path from input to output; `none` counts as an operation."""

@@ -22,7 +22,7 @@ from optuna.distributions import CategoricalDistribution
 
 from optuna_nas.spaces.architecture import Architecture, Path, PathBlock
 from optuna_nas.spaces.base import SearchSpace
-from optuna_nas.spaces.folding import WEIGHTLESS, Folding
+from optuna_nas.spaces.folding import IDENTITY, WEIGHTLESS, ZERO, Folding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -149,8 +149,14 @@ class DARTSSpace(SearchSpace):
     @property
     def path_blocks(self) -> dict[str, PathBlock]:
         """One block for each cell and input: 0 to 4 operations (4 x 4,681 for 8 operations)."""
-        block = PathBlock(self.operations, 0, len(NODES))
-        return {f"{cell}/input_{index}": block for cell in CELLS for index in (0, 1)}
+        # In the reduction cell a skip from an input halves the resolution: no identity.
+        return {
+            f"{cell}/input_{index}": PathBlock(
+                self.operations, 0, len(NODES), ZERO, IDENTITY if cell == "normal" else None
+            )
+            for cell in CELLS
+            for index in (0, 1)
+        }
 
     def paths(self, architecture: Architecture) -> list[Path]:
         """Return every path from an input of a cell to any of its nodes.

@@ -147,6 +147,16 @@ class NASBench101Space(SearchSpace):
         """One block: 0 to `max_vertices - 2` operations (364 sequences for 7 vertices)."""
         return {"cell": PathBlock(self.operations, 0, self.max_vertices - 2)}
 
+    def simplify(self, architecture: Architecture) -> Architecture:
+        """Drop the edges and operations of vertices on no path from input to output."""
+        alive = set(self._alive(architecture))
+        params: dict[str, Any] = {
+            name: architecture[name] and alive.issuperset(pair)
+            for pair, name in self._edge_names.items()
+        }
+        names = {v: name for v, name in self._operation_names.items() if v in alive}
+        return Architecture(self, params | {name: architecture[name] for name in names.values()})
+
     def paths(self, architecture: Architecture) -> list[Path]:
         """Return every path from input to output, with the operations of its vertices."""
         matrix, operations = self.cell(architecture)

@@ -2,7 +2,10 @@
 
 - *mutation*: mutations of the best architectures found so far, best first (the paper's choice);
 - *random*: new random architectures;
-- *mutation with random*: both.
+- *mutation with random*: both;
+- *mixed* (the default): the neighbours of the ten best, fifty mutants two steps away from them,
+  and random architectures, many at first and fewer the more is known. The neighbours find the way
+  up, the other two the way out of a local optimum.
 
 Reference: as in :mod:`optuna_nas.surrogates.encodings`.
 """
@@ -105,6 +108,76 @@ class MutationCandidates(CandidateGenerator):
                 for _ in range(pool.rng.integers(self.max_edits) + 1):
                     mutant = pool.space.mutate(mutant, pool.rng)
                 yield mutant
+
+
+class ScatteredCandidates(CandidateGenerator):
+    """Mutants a few steps away from any of the best architectures.
+
+    Args:
+        num: How many mutants are drawn.
+        num_parents: The best so many are parents, each as likely as the others.
+        edits: A mutant is so many mutations away from its parent.
+    """
+
+    def __init__(self, num: int = 50, *, num_parents: int = 10, edits: int = 2) -> None:
+        self.num = checked_integer("num", num)
+        self.num_parents = checked_integer("num_parents", num_parents)
+        self.edits = checked_integer("edits", edits)
+
+    def __call__(self, pool: Pool) -> list[Architecture]:
+        """Mutate `num` times and return what is new."""
+        return list(pool.distinct(self._mutants(pool)))
+
+    def _mutants(self, pool: Pool) -> Iterator[Architecture]:
+        parents = pool.parents[: self.num_parents]
+        for _ in range(self.num):
+            mutant = parents[int(pool.rng.integers(len(parents)))]
+            for _ in range(self.edits):
+                mutant = pool.space.mutate(mutant, pool.rng)
+            yield mutant
+
+
+class NeighborCandidates(CandidateGenerator):
+    """The neighbourhoods of the best architectures.
+
+    Args:
+        num: How many neighbours are taken at random, if there are more.
+        num_parents: The best so many have their neighbours taken.
+    """
+
+    def __init__(self, num: int = 240, *, num_parents: int = 10) -> None:
+        self.num = checked_integer("num", num)
+        self.num_parents = checked_integer("num_parents", num_parents)
+        self._known: dict[Architecture, list[Architecture]] = {}
+
+    def __call__(self, pool: Pool) -> list[Architecture]:
+        """Return the new ones of `num` neighbours."""
+        parents = pool.parents[: self.num_parents]
+        # The best change slowly: their neighbours keep their keys from one call to the next.
+        self._known = {
+            parent: self._known.get(parent) or pool.space.neighbors(parent) for parent in parents
+        }
+        neighbors = [n for found in self._known.values() for n in found]
+        chosen = pool.rng.permutation(len(neighbors))[: self.num]
+        return list(pool.distinct(neighbors[index] for index in chosen))
+
+
+class FadingRandomCandidates(CandidateGenerator):
+    """Random architectures, fewer the more is known: `min(num, fade / n^2)` after `n` trials.
+
+    Args:
+        num: The most that are drawn.
+        fade: How slowly they become fewer.
+    """
+
+    def __init__(self, num: int = 1000, *, fade: int = 500_000) -> None:
+        self.num = checked_integer("num", num)
+        self.fade = checked_integer("fade", fade)
+
+    def __call__(self, pool: Pool) -> list[Architecture]:
+        """Draw and return what is new."""
+        number = min(self.num, self.fade // max(len(pool.parents), 1) ** 2)
+        return list(pool.distinct(pool.space.random(pool.rng) for _ in range(number)))
 
 
 class JoinedCandidates(CandidateGenerator):

@@ -6,7 +6,9 @@
   NAS-Bench-101, 155 for NAS-Bench-201, 18,724 for the DARTS space with eight operations.
 - *truncated path*: the bits of short paths only.
 - *adjacency*: one number for each parameter.
-- *one-hot*: one column for each choice of a parameter; numbers keep one column.
+- *one-hot*: one column for each choice of a parameter; numbers keep one column;
+- *folded*: what the architecture computes: one-hot without the parts that cannot reach the output,
+  beside the paths without `none` and `skip_connect`. It ranks best (docs/bananas.md).
 
 Reference: C. White, W. Neiswanger, Y. Savani, *BANANAS: Bayesian Optimization with Neural
 Architectures for Neural Architecture Search*, AAAI 2021, arXiv 1910.11858.
@@ -65,15 +67,18 @@ class PathEncoding(Encoding):
 
     Args:
         max_length: Only paths of at most so many operations get a bit; None keeps all.
+        fold: Whether paths are taken for what they compute: a path through `none` is no path, and
+            `skip_connect` is left out of a path.
 
     Raises:
         ValueError: `max_length` is below 1.
     """
 
-    def __init__(self, max_length: int | None = None) -> None:
+    def __init__(self, max_length: int | None = None, *, fold: bool = False) -> None:
         if max_length is not None and max_length < 1:
             raise ValueError(f"`max_length` is {max_length}; allowed is None or 1 or more.")
         self.max_length = max_length
+        self.fold = fold
 
     def blocks(self, space: SearchSpace) -> dict[str, PathBlock]:
         """The path blocks of the space, cut to the paths that get a bit."""
@@ -82,6 +87,8 @@ class PathEncoding(Encoding):
             raise ValueError(
                 f"{space.name} has no paths; use `encoding='one_hot'` or 'adjacency' for it."
             )
+        if self.fold:
+            blocks = {name: _folded(block) for name, block in blocks.items()}
         return {
             name: block._replace(max_length=self.cutoff(block)) for name, block in blocks.items()
         }
@@ -98,27 +105,50 @@ class PathEncoding(Encoding):
 
     def encode(self, space: SearchSpace, architectures: Sequence[Architecture]) -> np.ndarray:
         """Set the bit of every path; the matrix is `n x d` and holds zeros and ones."""
-        starts, total = {}, 0
-        blocks = self.blocks(space)
-        for name, block in blocks.items():
-            starts[name] = total
-            total += block.size
-        digits = {
-            name: {operation: digit for digit, operation in enumerate(block.alphabet)}
-            for name, block in blocks.items()
-        }
-        encoded = np.zeros((len(architectures), total), dtype=np.float32)
+        places, start = {}, 0
+        for name, block in self.blocks(space).items():
+            places[name] = _Place(block, start)
+            start += block.size
+        encoded = np.zeros((len(architectures), start), dtype=np.float32)
         for row, architecture in enumerate(architectures):
             for name, _, operations in space.paths(architecture):
-                block = blocks[name]
-                if len(operations) > block.max_length:
-                    continue
-                index, base = starts[name], len(block.alphabet)
-                for position, operation in enumerate(operations):
-                    index += digits[name][operation] * base**position
-                index += sum(base**k for k in range(block.min_length, len(operations)))
-                encoded[row, index] = 1.0
+                column = places[name].column(operations)
+                if column is not None:
+                    encoded[row, column] = 1.0
         return encoded
+
+
+class _Place:
+    """Where the paths of a block stand among the columns."""
+
+    def __init__(self, block: PathBlock, start: int) -> None:
+        base = len(block.alphabet)
+        self._block = block
+        self._digits = {operation: digit for digit, operation in enumerate(block.alphabet)}
+        self._powers = [base**position for position in range(block.max_length + 1)]
+        self._offsets = [
+            start + sum(self._powers[block.min_length : length])
+            for length in range(block.max_length + 1)
+        ]
+
+    def column(self, operations: tuple[str, ...]) -> int | None:
+        """The column of a path, or None if it has no bit."""
+        block = self._block
+        if block.zero is not None and block.zero not in self._digits and block.zero in operations:
+            return None
+        if block.identity is not None and block.identity not in self._digits:
+            operations = tuple(o for o in operations if o != block.identity)
+        if len(operations) > block.max_length:
+            return None
+        digits = (self._digits[operation] for operation in operations)
+        within = (digit * power for digit, power in zip(digits, self._powers, strict=False))
+        return int(self._offsets[len(operations)] + sum(within))
+
+
+def _folded(block: PathBlock) -> PathBlock:
+    """The block without the operations that folding removes from its paths."""
+    alphabet = tuple(o for o in block.alphabet if o not in (block.zero, block.identity))
+    return block._replace(alphabet=alphabet, min_length=0)
 
 
 class TruncatedPathEncoding(PathEncoding):
@@ -154,10 +184,18 @@ class AdjacencyEncoding(Encoding):
 
 
 class OneHotEncoding(Encoding):
-    """One column for each choice; two choices share a column, and so does a number.
+    """One column for each choice; a flag or a number has one column.
 
-    Shared columns run from -1 to 1, so that 0 means that the parameter is absent.
+    A flag is 0 or 1. Two other choices share a column, and a number has one, from -1 to 1. A
+    parameter that is absent is all zeros.
+
+    Args:
+        simplify: Whether parts that cannot reach the output are left out (see
+            :meth:`SearchSpace.simplify`).
     """
+
+    def __init__(self, *, simplify: bool = False) -> None:
+        self.simplify = simplify
 
     def dimension(self, space: SearchSpace) -> int:
         """The number of columns of all parameters together."""
@@ -165,26 +203,79 @@ class OneHotEncoding(Encoding):
 
     def encode(self, space: SearchSpace, architectures: Sequence[Architecture]) -> np.ndarray:
         """Encode architectures as `n x d`."""
+        if self.simplify:
+            architectures = [space.simplify(architecture) for architecture in architectures]
         encoded = np.zeros((len(architectures), self.dimension(space)), dtype=np.float32)
         start = 0
         for name, distribution in space.distributions.items():
             width = _width(distribution)
+            choices = _choice_columns(distribution)
             for row, architecture in enumerate(architectures):
                 if name not in architecture:
                     continue
-                if width == 1:
-                    encoded[row, start] = 2 * _position(architecture[name], distribution) - 1
+                value = architecture[name]
+                if width > 1:
+                    encoded[row, start + choices[value]] = 1.0
+                elif choices == _FLAG:
+                    encoded[row, start] = value
                 else:
-                    choice = distribution.to_internal_repr(architecture[name])
-                    encoded[row, start + int(choice)] = 1.0
+                    encoded[row, start] = 2 * _position(value, distribution) - 1
             start += width
         return encoded
+
+
+class JoinedEncoding(Encoding):
+    """Several encodings side by side.
+
+    Args:
+        encodings: The encodings, whose columns follow each other.
+    """
+
+    def __init__(self, *encodings: Encoding) -> None:
+        self.encodings = encodings
+
+    def dimension(self, space: SearchSpace) -> int:
+        """The number of columns of all encodings together."""
+        return sum(encoding.dimension(space) for encoding in self.encodings)
+
+    def encode(self, space: SearchSpace, architectures: Sequence[Architecture]) -> np.ndarray:
+        """Encode architectures as `n x d`."""
+        return np.hstack([encoding.encode(space, architectures) for encoding in self.encodings])
+
+
+class FoldedEncoding(Encoding):
+    """What an architecture computes: its simplified one-hot columns and its folded paths.
+
+    In a space without paths it is the one-hot encoding.
+    """
+
+    def dimension(self, space: SearchSpace) -> int:
+        """The number of columns."""
+        return self._parts(space).dimension(space)
+
+    def encode(self, space: SearchSpace, architectures: Sequence[Architecture]) -> np.ndarray:
+        """Encode architectures as `n x d`."""
+        return self._parts(space).encode(space, architectures)
+
+    @staticmethod
+    def _parts(space: SearchSpace) -> Encoding:
+        one_hot = OneHotEncoding(simplify=True)
+        return JoinedEncoding(one_hot, PathEncoding(fold=True)) if space.path_blocks else one_hot
 
 
 def _width(distribution: BaseDistribution) -> int:
     if isinstance(distribution, CategoricalDistribution) and len(distribution.choices) > 2:
         return len(distribution.choices)
     return 1
+
+
+_FLAG = {False: 0, True: 1}
+
+
+def _choice_columns(distribution: BaseDistribution) -> dict[Any, int]:
+    if not isinstance(distribution, CategoricalDistribution):
+        return {}
+    return {choice: column for column, choice in enumerate(distribution.choices)}
 
 
 def _position(value: Any, distribution: BaseDistribution) -> float:

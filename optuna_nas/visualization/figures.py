@@ -67,7 +67,7 @@ def plot_history(study: optuna.Study, *, objective: int = 0) -> go.Figure:
     figure.add_scatter(
         **trial_points(study, records, [record.number for record in records], values),
         name="trial",
-        marker={"color": COMPLETE, "size": 7, "opacity": 0.75},
+        marker={"color": COMPLETE, "size": 7, "opacity": 0.85},
     )
     feasible = [record for record in records if record.feasible]
     losses = accumulate((sign * record.values[objective] for record in feasible), min)
@@ -169,7 +169,7 @@ def plot_learning_curves(study: optuna.Study) -> go.Figure:
 _CURVE_LINES: Mapping[str, Mapping[str, Any]] = {
     TrialState.PRUNED.name.lower(): {"color": FAINT, "width": 1},
     TrialState.FAIL.name.lower(): {"color": FAINT, "width": 1, "dash": "dot"},
-    TrialState.COMPLETE.name.lower(): {"color": "rgba(91,143,201,0.55)", "width": 1.25},
+    TrialState.COMPLETE.name.lower(): {"color": "rgba(97,151,211,0.6)", "width": 1.25},
     TrialState.RUNNING.name.lower(): {"color": COMPLETE, "width": 1.5, "dash": "dot"},
     "best": {"color": BEST, "width": 3},
 }

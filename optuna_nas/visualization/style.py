@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 BEST = "#e07b39"
-COMPLETE = "#5b8fc9"
+COMPLETE = "#6197d3"
 FAINT = "rgba(132,142,156,0.38)"
 _LINE = "rgba(132,142,156,0.22)"
 

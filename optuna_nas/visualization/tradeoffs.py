@@ -62,13 +62,13 @@ def plot_accuracy_size(
     figure.add_scatter(
         **trial_points(study, records, sizes, values),
         name="trial",
-        marker={"color": COMPLETE, "size": 8, "opacity": 0.7},
+        marker={"color": COMPLETE, "size": 8, "opacity": 0.85},
     )
     front = _front(sizes, [sign * value for value in values])
     smallest = [records[i] for i in front], [sizes[i] for i in front], [values[i] for i in front]
     figure.add_scatter(
         **{**trial_points(study, *smallest), "mode": "lines+markers"},
-        name="none is smaller and better",
+        name="best for its size",
         marker={"color": BEST, "size": 10},
         line={"color": BEST, "width": 1.5, "shape": "hv"},
     )
@@ -95,7 +95,7 @@ def plot_pareto_front(study: optuna.Study, *, objectives: tuple[int, int] = (0, 
         return empty_note(figure, "No trial has finished with a finite value yet.")
     front = best_records(study, records)
     for name, group, marker in (
-        ("trial", records, {"color": COMPLETE, "size": 7, "opacity": 0.55}),
+        ("trial", records, {"color": COMPLETE, "size": 7, "opacity": 0.75}),
         ("on the front", front, {"color": BEST, "size": 10}),
     ):
         first, second = ([record.values[i] for record in group] for i in (x, y))

@@ -86,3 +86,25 @@ def test_regular_graphs_that_colour_refinement_confuses() -> None:
 )
 def test_every_part_of_a_graph_counts(labels: str, edges: dict[tuple[int, int], int]) -> None:
     assert canonical_form(labels, edges) != canonical_form("ab", {(0, 1): 1})
+
+
+def test_vertices_that_only_look_alike(rng: np.random.Generator) -> None:
+    """Twelve vertices in two triangles and a hexagon, all fed by one source.
+
+    Refining colours cannot tell them apart, they have the same predecessors, and yet it matters
+    which is singled out first: every numbering must come to the same choice.
+    """
+    rings = [(0, 1, 2), (3, 4, 5), (6, 7, 8, 9, 10, 11)]
+    sides = [(a, b) for ring in rings for a, b in zip(ring, ring[1:] + ring[:1], strict=True)]
+    labels = ["v"] * 12 + ["side"] * 12 + ["source"]
+    edges = {(vertex, 12 + n): 1 for n, side in enumerate(sides) for vertex in side}
+    edges |= {(24, vertex): 1 for vertex in range(12)}
+    forms = set()
+    for _ in range(12):
+        order = rng.permutation(25).tolist()
+        renumbered = [""] * 25
+        for old, new in enumerate(order):
+            renumbered[new] = labels[old]
+        moved = {(order[source], order[target]): 1 for source, target in edges}
+        forms.add(canonical_form(renumbered, moved))
+    assert len(forms) == 1

@@ -143,6 +143,24 @@ def test_predictions_have_the_shape_and_unit_of_the_targets(
     assert np.abs(whole - targets).mean() < 0.7 * np.abs(np.median(targets) - targets).mean()
 
 
+def test_each_member_sees_its_own_order_of_all_data(
+    monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    seen: list[np.ndarray] = []
+    forward = _StackedNetwork.forward
+
+    def spy(network: _StackedNetwork, inputs: np.ndarray) -> np.ndarray:
+        seen.append(inputs.argmax(axis=2))  # e x b: which rows of the identity
+        return forward(network, inputs)
+
+    monkeypatch.setattr(_StackedNetwork, "forward", spy)
+    MLPEnsemble(num_members=3, epochs=4, batch_size=8).fit(np.eye(20), rng.random(20), rng)
+    assert [batch.shape[1] for batch in seen] == 4 * [8, 8, 4]
+    orders = [np.concatenate(seen[start : start + 3], axis=1) for start in (0, 3, 6, 9)]
+    assert all((np.sort(order, axis=1) == np.arange(20)).all() for order in orders)
+    assert len({tuple(row) for order in orders for row in order.tolist()}) == 12
+
+
 def test_members_differ(data: Data, rng: np.random.Generator) -> None:
     features, targets = data
     ensemble = MLPEnsemble(epochs=10)

@@ -65,6 +65,7 @@ class Page(HTMLParser):
         if self._inside == "script":
             self.scripts.append(data)
         elif self._inside == "figure":
+            assert not set("<>&") & set(data)  # nothing ends the element, and no entity is read
             self.figures.append(json.loads(data))
         elif self._inside == "cell":
             self.rows[-1][-1] += data.strip()

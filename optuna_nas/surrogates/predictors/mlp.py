@@ -1,28 +1,30 @@
 """An ensemble of feed-forward networks, trained together in batched numpy.
 
-1. Targets are standardised.
+1. Targets are standardised; columns that are constant in the data are left out.
 2. Every member starts from its own Glorot-uniform weights and sees its own order of minibatches.
 3. The members are stacked: layer `l` of all of them is one array `e x in x out`, and one batched
-   matrix product moves the whole ensemble. All parameters are views of one vector, so that Adam
-   is a handful of operations on it.
+   matrix product moves the whole ensemble. All parameters are views of one vector, so that a step
+   of Adam with decoupled weight decay is a handful of operations on it.
 
 Reference: C. White, W. Neiswanger, Y. Savani, *BANANAS*, AAAI 2021, arXiv 1910.11858: five
 networks of ten layers of twenty units, Adam with learning rate 0.01 and betas (0.9, 0.99), 150
-epochs in minibatches of 32.
+epochs in minibatches of 32. :meth:`MLPEnsemble.published` builds that one.
 
-*Departures*: targets are standardised, which makes learning rate and loss independent of the
-unit of the objective and ranks better for small `n`.
+*Departures* of the default: three layers, strong weight decay and 100 to 300 steps in all, which
+ranks unseen cells better at a fraction of the cost (docs/bananas.md). Targets are standardised
+always, which makes learning rate and loss independent of the unit of the objective.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
 
-from optuna_nas._checks import checked_integer
 from optuna_nas.surrogates.losses import MAE, Loss
+
+_FEWEST_STEPS, _MOST_STEPS = 100, 300
 
 
 class MLPEnsemble:
@@ -33,63 +35,89 @@ class MLPEnsemble:
         hidden: The width of each hidden layer.
         loss: The loss on standardised targets; by default the mean absolute error.
         learning_rate: The step size of Adam.
-        epochs: Passes over the data.
+        weight_decay: Decoupled weight decay: a step shrinks the weights by this times the
+            learning rate.
+        epochs: Passes over the data. None takes `n / 2` steps, but at least 100 and at most 300.
         batch_size: Architectures of a minibatch.
 
     Raises:
-        ValueError: A number is not positive.
-        TypeError: `loss` is not a loss.
+        ValueError: A number is not positive (the weight decay: is negative).
     """
 
     def __init__(
         self,
         *,
         num_members: int = 5,
-        hidden: Sequence[int] = (20,) * 10,
+        hidden: Sequence[int] = (20, 20, 20),
         loss: Loss | None = None,
         learning_rate: float = 0.01,
-        epochs: int = 150,
+        weight_decay: float = 1.0,
+        epochs: int | None = None,
         batch_size: int = 32,
     ) -> None:
-        if learning_rate <= 0:
-            raise ValueError(f"`learning_rate` is {learning_rate}; allowed are positive numbers.")
-        if loss is not None and not isinstance(loss, Loss):
-            raise TypeError(f"`loss` is {loss!r}; allowed are None and a loss such as MAE().")
-        self.num_members = checked_integer("num_members", num_members)
-        self.hidden = tuple(checked_integer("hidden", width) for width in hidden)
+        for name, value in {
+            "num_members": num_members,
+            "hidden": min(hidden, default=0),
+            "learning_rate": learning_rate,
+            "epochs": 1 if epochs is None else epochs,
+            "batch_size": batch_size,
+        }.items():
+            if not value > 0:
+                raise ValueError(f"`{name}` is {value!r}; allowed are positive numbers.")
+        if not weight_decay >= 0:
+            raise ValueError(f"`weight_decay` is {weight_decay!r}; allowed are 0 and above.")
+        self.num_members = num_members
+        self.hidden = tuple(hidden)
         self.loss = loss or MAE()
         self.learning_rate = learning_rate
-        self.epochs = checked_integer("epochs", epochs)
-        self.batch_size = checked_integer("batch_size", batch_size)
+        self.weight_decay = weight_decay
+        self.epochs = epochs
+        self.batch_size = batch_size
         self._network: _StackedNetwork | None = None
+
+    @classmethod
+    def published(cls, *, loss: Loss | None = None) -> MLPEnsemble:
+        """The ensemble of the BANANAS paper: ten layers, 150 epochs, no weight decay."""
+        return cls(hidden=(20,) * 10, loss=loss, weight_decay=0.0, epochs=150)
 
     def fit(self, features: np.ndarray, targets: np.ndarray, rng: np.random.Generator) -> None:
         """Train all members from new weights (see :class:`Predictor`)."""
+        features = np.asarray(features, dtype=np.float32)
         self._mean, self._scale = float(targets.mean()), float(targets.std()) or 1.0
+        self._varying = features.min(axis=0) < features.max(axis=0)
+        features = features[:, self._varying]
         standardised = ((targets - self._mean) / self._scale).astype(np.float32)
         weights = self.loss.weights(targets).astype(np.float32)
-        features = np.asarray(features, dtype=np.float32)
-        sizes = (features.shape[1], *self.hidden, 1)
-        network = _StackedNetwork(self.num_members, sizes, rng)
-        optimizer = _Adam(network.parameters, self.learning_rate)
-
-        number = len(features)
-        for _ in range(self.epochs):
-            orders = rng.permuted(np.tile(np.arange(number), (self.num_members, 1)), axis=1)
-            for start in range(0, number, self.batch_size):
-                chosen = orders[:, start : start + self.batch_size]  # e x b
-                outputs = network.forward(features[chosen])  # e x b
-                slopes = self.loss.slope(outputs - standardised[chosen]) * weights[chosen]
-                optimizer.step(network.backward(slopes / chosen.shape[1]))
+        network = _StackedNetwork(self.num_members, (features.shape[1], *self.hidden, 1), rng)
+        optimizer = _Adam(network.parameters, self.learning_rate, self.weight_decay)
+        for chosen in self._minibatches(len(features), rng):  # e x b
+            outputs = network.forward(features[chosen])  # e x b
+            slopes = self.loss.slope(outputs - standardised[chosen]) * weights[chosen]
+            optimizer.step(network.backward(slopes / chosen.shape[1]))
         self._network = network
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """Predict with every member, `e x m` (see :class:`Predictor`)."""
         if self._network is None:
             raise RuntimeError("`predict` needs a fitted predictor: call `fit` before.")
-        inputs = np.asarray(features, dtype=np.float32)
+        inputs = np.asarray(features, dtype=np.float32)[:, self._varying]
         outputs = self._network.forward(np.broadcast_to(inputs, (self.num_members, *inputs.shape)))
         return outputs.astype(np.float64) * self._scale + self._mean
+
+    def _minibatches(self, number: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+        """Rows for each step, `e x b`: every member passes over the data in its own order."""
+        size = min(self.batch_size, number)
+        per_epoch = -(-number // size)
+        if self.epochs is None:
+            steps = min(max(number // 2, _FEWEST_STEPS), _MOST_STEPS)
+        else:
+            steps = self.epochs * per_epoch
+        rows = np.tile(np.arange(number), (self.num_members, 1))
+        for step in range(steps):
+            place = step % per_epoch
+            if place == 0 and per_epoch > 1:
+                rng.permuted(rows, axis=1, out=rows)
+            yield rows[:, place * size : (place + 1) * size]
 
 
 class _StackedNetwork:
@@ -132,17 +160,14 @@ class _StackedNetwork:
 
 
 class _Adam:
-    """Adam on one flat vector, in place."""
+    """Adam with decoupled weight decay on one flat vector, in place."""
 
-    def __init__(
-        self,
-        parameters: np.ndarray,
-        learning_rate: float,
-        betas: tuple[float, float] = (0.9, 0.99),
-    ) -> None:
+    _BETAS = (0.9, 0.99)
+
+    def __init__(self, parameters: np.ndarray, learning_rate: float, weight_decay: float) -> None:
         self._parameters = parameters
         self._learning_rate = learning_rate
-        self._betas = betas
+        self._shrink = np.float32(1 - learning_rate * weight_decay)
         self._first = np.zeros_like(parameters)
         self._second = np.zeros_like(parameters)
         self._scratch = np.zeros_like(parameters)
@@ -151,7 +176,7 @@ class _Adam:
     def step(self, gradient: np.ndarray) -> None:
         """Move the parameters against the gradient."""
         self._steps += 1
-        beta1, beta2 = self._betas
+        beta1, beta2 = self._BETAS
         self._first *= beta1
         self._first += np.multiply(gradient, 1 - beta1, out=self._scratch)
         self._second *= beta2
@@ -162,6 +187,7 @@ class _Adam:
         self._scratch += 1e-8
         np.divide(self._first, self._scratch, out=self._scratch)
         self._scratch *= np.float32(rate)
+        self._parameters *= self._shrink
         self._parameters -= self._scratch
 
 
