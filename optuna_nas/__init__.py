@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Any
 from optuna_nas._version import __version__
 
 if TYPE_CHECKING:
-    from optuna_nas import data, networks, objectives, samplers, spaces, surrogates, visualization
+    from optuna_nas import (
+        compare,
+        data,
+        export,
+        networks,
+        objectives,
+        samplers,
+        spaces,
+        surrogates,
+        trials,
+        visualization,
+    )
     from optuna_nas.samplers import (
         BananasSampler,
         LocalSearchSampler,
@@ -17,7 +28,9 @@ if TYPE_CHECKING:
 
 _MODULES = frozenset(
     {
+        "compare",
         "data",
+        "export",
         "networks",
         "objectives",
         "samplers",
@@ -34,12 +47,15 @@ __all__ = [
     "LocalSearchSampler",
     "RegularizedEvolutionSampler",
     "__version__",
+    "compare",
     "data",
+    "export",
     "networks",
     "objectives",
     "samplers",
     "spaces",
     "surrogates",
+    "trials",
     "visualization",
 ]
 

@@ -20,7 +20,7 @@ from optuna_nas.spaces import NASBench201Space
 from optuna_nas.trials import ArtifactFolder
 
 SPACE = NASBench201Space()
-EPOCHS = 2
+EPOCHS = 3
 
 Get = Callable[[str], tuple[str, bytes]]
 """Takes a path (and query), returns the content type and the body."""
@@ -40,7 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def study(folder: Path) -> optuna.Study:
-    data = load_images("digits", train_size=100, validation_size=50, test_size=50)
+    data = load_images("digits", train_size=500, validation_size=200, test_size=50)
     objective = CellCNN(SPACE, data, epochs=EPOCHS, channels=4, cells=1, artifacts=folder)
     study = optuna.create_study(
         study_name="digits cells",
@@ -49,7 +49,7 @@ def study(folder: Path) -> optuna.Study:
         sampler=optuna.samplers.RandomSampler(seed=0),
         pruner=PruneTrial(),
     )
-    study.optimize(objective, n_trials=4)
+    study.optimize(objective, n_trials=5)
     return study
 
 
@@ -103,7 +103,7 @@ def test_trials_show_their_states_and_learning_curves(
     study: optuna.Study, shown: dict[str, Any]
 ) -> None:
     assert [trial["state"] for trial in shown["trials"]] == [
-        *("Complete", "Complete", "Pruned", "Complete")
+        *("Complete", "Complete", "Pruned", "Complete", "Complete")
     ]
     for trial, frozen in zip(shown["trials"], study.trials, strict=True):
         curve = {point["step"]: point["value"] for point in trial["intermediate_values"]}

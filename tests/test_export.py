@@ -84,6 +84,12 @@ def random_network(space: SearchSpace, channels: int, cells: int) -> tuple[nn.Mo
     return network, architecture
 
 
+def small_network() -> tuple[nn.Module, Any]:
+    """A network that is exported fast, and an architecture it was not built from."""
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
+    return network, SPACE.random(np.random.default_rng(0))
+
+
 def about_images() -> dict[str, Any]:
     return {
         "image_shape": (1, 8, 8),
@@ -258,7 +264,7 @@ def test_predict_says_how_it_is_used(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_only_an_earlier_export_is_overwritten(tmp_path: Path) -> None:
-    network, architecture = random_network(SPACE, 4, 1)
+    network, architecture = small_network()
     arguments: dict[str, Any] = {"architecture": architecture, **about_images()}
     folder = export_model(network, tmp_path / "out", **arguments)
     before = hashes(folder)
@@ -286,7 +292,7 @@ def test_only_an_earlier_export_is_overwritten(tmp_path: Path) -> None:
 def test_what_fails_leaves_the_earlier_export(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    network, architecture = random_network(SPACE, 4, 1)
+    network, architecture = small_network()
     arguments: dict[str, Any] = {"architecture": architecture, **about_images()}
     folder = export_model(network, tmp_path / "out", **arguments)
     before = hashes(folder)
@@ -326,7 +332,7 @@ def test_what_fails_leaves_the_earlier_export(
 def test_what_does_not_fit_is_refused(
     tmp_path: Path, change: dict[str, Any], message: str
 ) -> None:
-    network, architecture = random_network(SPACE, 4, 1)
+    network, architecture = small_network()
     arguments = {**about_images(), **change}
     with pytest.raises(ValueError, match=message):
         export_model(network, tmp_path / "out", architecture=architecture, **arguments)
@@ -347,7 +353,7 @@ def test_a_trial_of_other_settings_is_refused(
 
 
 def test_numbers_that_are_not_finite_become_null(tmp_path: Path) -> None:
-    network, architecture = random_network(SPACE, 4, 1)
+    network, architecture = small_network()
     metrics = {"loss": float("nan"), "accuracy": np.float64(0.5)}
     arguments = {**about_images(), "metrics": metrics}
     folder = export_model(network, tmp_path / "out", architecture=architecture, **arguments)

@@ -31,15 +31,21 @@ app.command()(compare)
 app.command(hidden=True)(worker)
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        Console().print(f"optuna-nas {__version__}", highlight=False)
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", is_eager=True)
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
-) -> None:
-    if version:
-        Console().print(f"optuna-nas {__version__}")
-        raise typer.Exit
+) -> None: ...
 
 
 def main() -> None:

@@ -188,16 +188,18 @@ class SearchConfig:
 
 def _named(argument: str, name: str, known: Mapping[str, str]) -> Any:
     """The object of a known name or of `module:object`."""
+    allowed = f"allowed are {sorted(known)} and module:object"
+    if ":" not in name and name not in known:
+        raise ValueError(f"`{argument}` is {name!r}; {allowed}.")
     if ":" in name and (here := str(Path.cwd())) not in sys.path:
         sys.path.append(here)  # one's own modules, also if this is run as an installed program
-    target = name if ":" in name else choose(argument, name, known)
-    module, _, attribute = target.partition(":")
+    module, _, attribute = known.get(name, name).partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
     except Exception as error:  # a module of the user's may fail in any way
         raise ValueError(
             f"`{argument}` is {name!r}, which cannot be imported "
-            f"({type(error).__name__}: {error}); allowed are {sorted(known)} and module:object."
+            f"({type(error).__name__}: {error}); {allowed}."
         ) from error
 
 

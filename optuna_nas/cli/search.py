@@ -51,7 +51,7 @@ def search(
     pruner: Annotated[
         str,
         typer.Option(help="halving, hyperband, median or none.", rich_help_panel=_SEARCH),
-    ] = "halving",
+    ] = "median",
     trials: Annotated[
         int,
         typer.Option(

@@ -9,34 +9,37 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
-from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from optuna_nas.compare.samplers import Contestant
-from optuna_nas.spaces import SearchSpace
 
 if TYPE_CHECKING:
+    from optuna.study import StudyDirection
     from optuna.trial import BaseTrial
+
+    from optuna_nas.spaces import SearchSpace
 
 
 class Benchmark(Protocol):
-    """What samplers are compared on, such as :class:`optuna_nas.objectives.NASBench201`.
+    """What samplers are compared on, such as :class:`optuna_nas.objectives.NASBench201`."""
 
-    Attributes:
-        space: What is searched.
-        directions: One direction.
-        metric_names: The name of the value.
-    """
+    @property
+    def space(self) -> SearchSpace:
+        """What is searched."""
 
-    space: SearchSpace
-    directions: tuple[StudyDirection, ...]
-    metric_names: tuple[str, ...]
+    @property
+    def directions(self) -> Sequence[StudyDirection]:
+        """One direction."""
+
+    @property
+    def metric_names(self) -> Sequence[str]:
+        """The name of the value."""
 
     @property
     def name(self) -> str:

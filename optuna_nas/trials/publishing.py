@@ -75,7 +75,11 @@ def _data(content: str | bytes | go.Figure) -> tuple[bytes, str]:
         is_svg = content.lstrip().startswith(("<svg", "<?xml"))
         return content.encode(), ".svg" if is_svg else ".txt"
     if hasattr(content, "to_html"):
-        html: str = content.to_html(include_plotlyjs=True, full_html=True)
+        html: str = content.to_html(
+            include_plotlyjs=True,
+            full_html=True,
+            config={"displaylogo": False, "showSendToCloud": False},  # figures stay here
+        )
         return html.encode(), ".html"
     raise TypeError(
         f"content is a {type(content).__name__}; text, bytes or a plotly figure can be published."

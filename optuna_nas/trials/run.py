@@ -47,6 +47,9 @@ __all__ = ["TrialRun"]
 
 CURVE_ATTR = "learning_curve"
 RESUMED_ATTR = "resumed_from_epoch"
+REASON_ATTR = "stopped_because"
+
+_LONGEST_REASON = 500
 
 _logger = optuna.logging.get_logger("optuna_nas")
 
@@ -239,6 +242,9 @@ class TrialRun:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if error is not None:
+            # Optuna keeps neither the message of a pruned trial nor that of an error.
+            self._trial.set_user_attr(REASON_ATTR, f"{error}"[:_LONGEST_REASON])
         if kind is None or issubclass(kind, optuna.TrialPruned):
             self.finish()
         elif issubclass(kind, KeyboardInterrupt):

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
         plot_importances,
         plot_learning_curves,
     )
+    from optuna_nas.visualization.regret import plot_regret
+    from optuna_nas.visualization.regret_svg import regret_svg
     from optuna_nas.visualization.report import write_report
     from optuna_nas.visualization.tradeoffs import plot_accuracy_size, plot_pareto_front
 
@@ -28,6 +30,8 @@ __all__ = [
     "plot_importances",
     "plot_learning_curves",
     "plot_pareto_front",
+    "plot_regret",
+    "regret_svg",
     "write_report",
 ]
 
@@ -40,6 +44,8 @@ _MODULES = {
     "plot_importances": "figures",
     "plot_learning_curves": "figures",
     "plot_pareto_front": "tradeoffs",
+    "plot_regret": "regret",
+    "regret_svg": "regret_svg",
     "write_report": "report",
 }
 

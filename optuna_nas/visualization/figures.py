@@ -6,6 +6,7 @@ them, and know what our objectives log: sizes, test accuracy, whole learning cur
 
 from __future__ import annotations
 
+import warnings
 from collections import defaultdict
 from collections.abc import Sequence
 from itertools import accumulate
@@ -101,7 +102,12 @@ def plot_importances(study: optuna.Study) -> go.Figure:
             f"Importances need {_MIN_TRIALS_FOR_IMPORTANCES} finished trials; "
             f"there {'is' if finished == 1 else 'are'} {finished}.",
         )
-    importances = optuna.importance.get_param_importances(study)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", ".*importances will be equal", UserWarning)
+        try:
+            importances = optuna.importance.get_param_importances(study)
+        except UserWarning:
+            return empty_note(figure, "The values are too alike to tell which parameters matter.")
     if not importances:
         return empty_note(figure, "The trials have no parameters.")
     shown = list(importances.items())[:_MAX_BARS][::-1]

@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 _CURVE_ATTRIBUTE = "learning_curve"
+_REASON_ATTRIBUTE = "stopped_because"
 
 
 @dataclass(frozen=True)
@@ -219,6 +220,9 @@ def _reason(trial: FrozenTrial, epochs: int, continued: int | None) -> str:
     invalid = trial.user_attrs.get(INVALID_REASON)
     if isinstance(invalid, str):
         return invalid
+    reason = trial.user_attrs.get(_REASON_ATTRIBUTE)
+    if isinstance(reason, str) and reason:
+        return reason
     verb = "stopped" if trial.state == TrialState.PRUNED else "failed"
     when = f"after {epochs} epoch{'s'[: epochs != 1]}" if epochs else "before its first report"
     return f"{verb} {when}"

@@ -115,11 +115,14 @@ class _Logarithmic:
         return math.log(inside / self.low) / math.log(self.high / self.low)
 
     def ticks(self, most: int) -> list[float]:
-        """The powers of ten, with 2 and 5 times them if there is room."""
+        """The powers of ten, with 2 and 5 times them if there is room; others if too few."""
         powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-        factors = (1, 2, 5) if len(powers) * 2 <= most else (1,)
-        marks = [float(f"{factor}e{power}") for power in powers for factor in factors]
-        return [mark for mark in marks if self.low <= mark <= self.high]
+        marks = [float(f"{factor}e{power}") for power in powers for factor in (1, 2, 5)]
+        inside = [mark for mark in marks if self.low <= mark <= self.high]
+        whole = [mark for mark in inside if math.log10(mark).is_integer()]
+        if len(inside) < 2:
+            return _Linear(self.low, self.high).ticks(most // 2)
+        return inside if len(inside) <= most else whole
 
 
 @dataclass(frozen=True)

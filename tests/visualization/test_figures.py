@@ -208,6 +208,14 @@ def test_importances_need_some_trials_and_name_the_parameters() -> None:
     assert bars.hovertext[1].startswith(ESCAPED + " matters a lot: 0.9")
 
 
+def test_equal_values_say_nothing_about_parameters() -> None:
+    study = optuna.create_study()
+    study.optimize(lambda trial: 0 * trial.suggest_float("x", 0, 1), n_trials=12)
+    figure = plot_importances(study)
+    assert not figure.data
+    assert figure.layout.annotations[0].text.startswith("The values are too alike")
+
+
 def test_of_many_parameters_the_most_important_are_shown() -> None:
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     name = "the same beginning of thirty characters "  # cut alike, and still bars of their own

@@ -1,0 +1,81 @@
+"""Help answers at once, and says what there is."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import optuna_nas
+from optuna_nas.cli.app import app
+
+REPOSITORY = Path(__file__).parents[2]
+HEAVY = {"torch", "transformers", "datasets", "plotly", "sklearn", "optuna", "networkx", "numpy"}
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_help_lists_the_commands_without_loading_much() -> None:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = run("-X", "importtime", "-m", "optuna_nas", "--help")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 3
+    imported = {line.rsplit("|")[-1].strip().partition(".")[0] for line in done.stderr.split("\n")}
+    assert "typer" in imported
+    assert imported & HEAVY == set()
+    for name in ("search", "best", "report", "export", "dashboard", "compare"):
+        assert re.search(rf"^│ {name} ", done.stdout, re.MULTILINE), name
+    assert "worker" not in done.stdout  # not for people
+
+
+def test_importing_the_package_loads_no_framework() -> None:
+    code = "import sys, optuna_nas; optuna_nas.BananasSampler; print(*sys.modules)"
+    modules = set(run("-c", code).stdout.split())
+    assert modules & {"torch", "transformers", "datasets", "plotly", "sklearn"} == set()
+
+
+@pytest.mark.parametrize("name", ["search", "best", "report", "export", "dashboard", "worker"])
+def test_every_command_has_help(name: str) -> None:
+    result = CliRunner().invoke(app, [name, "--help"])
+    assert result.exit_code == 0
+    assert f"{name} [OPTIONS]" in result.stdout
+    assert "--help" in result.stdout
+
+
+def test_search_names_what_can_be_chosen() -> None:
+    from optuna_nas.cli.config import PRUNERS, SAMPLERS, SPACES
+
+    text = CliRunner().invoke(app, ["search", "--help"], terminal_width=200).stdout
+    words = set(re.findall(r"[a-z0-9-]+", text))
+    assert {*PRUNERS, *SAMPLERS, *SPACES} <= words
+
+
+def test_version(command: Callable[..., tuple[int, str, str]]) -> None:
+    assert command("--version") == (0, f"optuna-nas {optuna_nas.__version__}\n", "")
+
+
+def test_without_a_command_there_is_help(command: Callable[..., tuple[int, str, str]]) -> None:
+    code, out, err = command()
+    assert code == 2 and "search" in out + err
+
+
+def test_an_unknown_command_is_named(command: Callable[..., tuple[int, str, str]]) -> None:
+    code, out, err = command("serch")
+    assert code == 2 and "serch" in err and "Traceback" not in out + err
