@@ -59,23 +59,24 @@ class History:
 
     Attributes:
         observations: The finished trials that tell something, by trial number.
-        keys: The architecture's key of every finished or pending trial, by trial number.
+        keys: The architecture's key of every finished or pending trial, by trial number; also that
+            of the proposal for it, if it was not evaluated as it was proposed.
     """
 
     observations: Sequence[Observation]
-    keys: Mapping[int, str]
+    keys: Mapping[int, frozenset[str]]
 
     def before(self, number: int) -> History:
         """The history as known from trials below a number."""
         return History(
             [o for o in self.observations if o.number < number],
-            {n: key for n, key in self.keys.items() if n < number},
+            {n: keys for n, keys in self.keys.items() if n < number},
         )
 
     @cached_property
     def taken(self) -> frozenset[str]:
         """The keys that must not be repeated."""
-        return frozenset(self.keys.values())
+        return frozenset[str]().union(*self.keys.values())
 
     @cached_property
     def values(self) -> np.ndarray:
@@ -103,6 +104,7 @@ class HistoryReader:
     def __init__(self, space: SearchSpace) -> None:
         self._space = space
         self._architectures: dict[int, Architecture | None] = {}
+        self._keys: dict[int, frozenset[str]] = {}
 
     def read(
         self, study: optuna.Study, trials: Sequence[FrozenTrial], *, except_number: int
@@ -121,23 +123,31 @@ class HistoryReader:
                 architecture = self._finished(trial)
                 if architecture is not None:
                     finished.append((trial, architecture))
-                    keys[trial.number] = architecture.key
+                    keys[trial.number] = self._keys[trial.number]
             elif not trial.state.is_finished() and trial.number != except_number:
                 architecture = self._pending(trial)
                 if architecture is not None:
-                    keys[trial.number] = architecture.key
+                    keys[trial.number] = frozenset([architecture.key])
         return History(_observations(finished, sign), keys)
 
     def _finished(self, trial: FrozenTrial) -> Architecture | None:
         if trial.number not in self._architectures:
-            self._architectures[trial.number] = self._build(trial.params)
+            architecture = self._architectures[trial.number] = self._build(trial.params)
+            # In a study with conditional parameters a trial uses only some of those proposed.
+            known = (architecture, self._proposed(trial))
+            self._keys[trial.number] = frozenset(a.key for a in known if a is not None)
         return self._architectures[trial.number]
 
     def _pending(self, trial: FrozenTrial) -> Architecture | None:
-        text = trial.system_attrs.get(PROPOSAL_ATTRIBUTE)
         known = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
-        if set(known) >= set(self._space.distributions) or text is None:
+        if set(known) >= set(self._space.distributions):
             return self._build(known)
+        return self._proposed(trial) or self._build(known)
+
+    def _proposed(self, trial: FrozenTrial) -> Architecture | None:
+        text = trial.system_attrs.get(PROPOSAL_ATTRIBUTE)
+        if text is None:
+            return None
         try:
             return self._space.parse(text)
         except ValueError:  # half-written or of another space: it cannot be told what it is

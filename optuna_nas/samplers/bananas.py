@@ -151,6 +151,7 @@ class BananasSampler(ArchitectureSampler):
             loss = choose("loss", loss, _LOSSES)()
         self._predictor = predictor or MLPEnsemble(loss=loss)
         if targets is None:
+            loss = getattr(self._predictor, "loss", None)
             targets = identity if isinstance(loss, MAPE) else log_regret
         self._targets = targets if callable(targets) else choose("targets", targets, _TARGETS)
         self._acquisition = (

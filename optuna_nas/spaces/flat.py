@@ -100,8 +100,15 @@ class FlatSpace(SearchSpace):
         ]
 
     def key(self, architecture: Architecture) -> str:
-        """Return the text of the parameters: each setting is a function of its own."""
-        return self.format(architecture)
+        """Return the text of the parameters: each setting is a function of its own.
+
+        Floats are rounded to twelve digits: a step up and one down again is the same setting.
+        """
+        params = {
+            name: float(f"{value:.12g}") if isinstance(value, float) else value
+            for name, value in architecture.params.items()
+        }
+        return json.dumps(params, sort_keys=True)
 
     def graph(self, architecture: Architecture) -> nx.DiGraph[Any]:
         """Return one unconnected node for each parameter, labelled `name = value`."""

@@ -130,7 +130,7 @@ class ScatteredCandidates(CandidateGenerator):
 
     def _mutants(self, pool: Pool) -> Iterator[Architecture]:
         parents = pool.parents[: self.num_parents]
-        for _ in range(self.num):
+        for _ in range(self.num if parents else 0):
             mutant = parents[int(pool.rng.integers(len(parents)))]
             for _ in range(self.edits):
                 mutant = pool.space.mutate(mutant, pool.rng)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import networkx as nx
 
-from optuna_nas.visualization.anatomy import NO_OPERATION, Cell, cells, parameter_table
-from optuna_nas.visualization.drawing import (
+from optuna_nas.visualization.drawing.anatomy import NO_OPERATION, Cell, cells, parameter_table
+from optuna_nas.visualization.drawing.canvas import (
     FAINT,
     INK,
     LINE,
@@ -29,15 +29,15 @@ from optuna_nas.visualization.drawing import (
     text,
     text_width,
 )
-from optuna_nas.visualization.layout import (
+from optuna_nas.visualization.drawing.layout import (
     Box,
     Layout,
     layered_layout,
     without_empty_columns,
 )
-from optuna_nas.visualization.palette import colour, short_name
-from optuna_nas.visualization.tables import legend, parameter_picture
-from optuna_nas.visualization.terminal import cell_text
+from optuna_nas.visualization.drawing.palette import colour, short_name
+from optuna_nas.visualization.drawing.tables import legend, parameter_picture
+from optuna_nas.visualization.drawing.terminal import cell_text
 
 if TYPE_CHECKING:
     from optuna_nas.spaces import Architecture

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from optuna_nas.visualization.drawing import (
+from optuna_nas.visualization.drawing.canvas import (
     LINE,
     MUTED,
     Picture,
@@ -17,7 +17,7 @@ from optuna_nas.visualization.drawing import (
     text,
     text_width,
 )
-from optuna_nas.visualization.levels import spread
+from optuna_nas.visualization.drawing.levels import spread
 
 __all__ = ["learning_curve_svg"]
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from optuna_nas.visualization.drawing import (
+from optuna_nas.visualization.drawing.canvas import (
     INK,
     LINE,
     MUTED,
@@ -17,8 +17,8 @@ from optuna_nas.visualization.drawing import (
     text,
     text_width,
 )
+from optuna_nas.visualization.drawing.levels import spread
 from optuna_nas.visualization.formats import format_value
-from optuna_nas.visualization.levels import spread
 from optuna_nas.visualization.regret_curves import (
     BANDS,
     RegretCurve,

@@ -7,9 +7,9 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from optuna_nas.visualization.layout import Box, layered_layout, without_empty_columns
-from optuna_nas.visualization.levels import spread
-from optuna_nas.visualization.ordering import ordered_columns
+from optuna_nas.visualization.drawing.layout import Box, layered_layout, without_empty_columns
+from optuna_nas.visualization.drawing.levels import spread
+from optuna_nas.visualization.drawing.ordering import ordered_columns
 
 Edge = tuple[Hashable, Hashable]
 

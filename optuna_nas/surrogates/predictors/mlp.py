@@ -22,6 +22,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from optuna_nas._checks import checked_integer
 from optuna_nas.surrogates.losses import MAE, Loss
 
 _FEWEST_STEPS, _MOST_STEPS = 100, 300
@@ -32,7 +33,7 @@ class MLPEnsemble:
 
     Args:
         num_members: How many networks, `e`.
-        hidden: The width of each hidden layer.
+        hidden: The width of each hidden layer; without any the model is linear.
         loss: The loss on standardised targets; by default the mean absolute error.
         learning_rate: The step size of Adam.
         weight_decay: Decoupled weight decay: a step shrinks the weights by this times the
@@ -42,6 +43,7 @@ class MLPEnsemble:
 
     Raises:
         ValueError: A number is not positive (the weight decay: is negative).
+        TypeError: `loss` is not a loss.
     """
 
     def __init__(
@@ -55,24 +57,19 @@ class MLPEnsemble:
         epochs: int | None = None,
         batch_size: int = 32,
     ) -> None:
-        for name, value in {
-            "num_members": num_members,
-            "hidden": min(hidden, default=0),
-            "learning_rate": learning_rate,
-            "epochs": 1 if epochs is None else epochs,
-            "batch_size": batch_size,
-        }.items():
-            if not value > 0:
-                raise ValueError(f"`{name}` is {value!r}; allowed are positive numbers.")
+        if not learning_rate > 0:
+            raise ValueError(f"`learning_rate` is {learning_rate!r}; allowed are positive numbers.")
         if not weight_decay >= 0:
             raise ValueError(f"`weight_decay` is {weight_decay!r}; allowed are 0 and above.")
-        self.num_members = num_members
-        self.hidden = tuple(hidden)
+        if loss is not None and not isinstance(loss, Loss):
+            raise TypeError(f"`loss` is {loss!r}; allowed are None and a loss such as MAE().")
+        self.num_members = checked_integer("num_members", num_members)
+        self.hidden = tuple(checked_integer("hidden", width) for width in hidden)
         self.loss = loss or MAE()
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
-        self.epochs = epochs
-        self.batch_size = batch_size
+        self.epochs = None if epochs is None else checked_integer("epochs", epochs)
+        self.batch_size = checked_integer("batch_size", batch_size)
         self._network: _StackedNetwork | None = None
 
     @classmethod

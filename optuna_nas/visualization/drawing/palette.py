@@ -11,7 +11,7 @@ import colorsys
 import hashlib
 import re
 
-from optuna_nas.visualization.drawing import plain
+from optuna_nas.visualization.drawing.canvas import plain
 
 __all__ = ["colour", "light_colour", "short_name"]
 

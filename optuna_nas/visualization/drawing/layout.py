@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 
 import networkx as nx
 
-from optuna_nas.visualization.levels import levels
-from optuna_nas.visualization.ordering import ordered_columns
+from optuna_nas.visualization.drawing.levels import levels
+from optuna_nas.visualization.drawing.ordering import ordered_columns
 
 __all__ = ["Box", "Column", "Layout", "layered_layout", "without_empty_columns"]
 

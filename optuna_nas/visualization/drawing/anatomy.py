@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
-from optuna_nas.visualization.drawing import plain
+from optuna_nas.visualization.drawing.canvas import plain
 
 if TYPE_CHECKING:
     from optuna_nas.spaces import Architecture

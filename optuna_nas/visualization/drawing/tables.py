@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from optuna_nas.visualization.anatomy import NO_OPERATION
-from optuna_nas.visualization.drawing import INK, MUTED, Picture, element, plain, text, text_width
-from optuna_nas.visualization.palette import colour
+from optuna_nas.visualization.drawing.anatomy import NO_OPERATION
+from optuna_nas.visualization.drawing.canvas import (
+    INK,
+    MUTED,
+    Picture,
+    element,
+    plain,
+    text,
+    text_width,
+)
+from optuna_nas.visualization.drawing.palette import colour
 
 __all__ = ["legend", "parameter_picture"]
 

@@ -11,8 +11,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from optuna_nas.visualization.anatomy import NO_OPERATION, Cell, cells, parameter_table
-from optuna_nas.visualization.palette import light_colour, short_name
+from optuna_nas.visualization.drawing.anatomy import NO_OPERATION, Cell, cells, parameter_table
+from optuna_nas.visualization.drawing.palette import light_colour, short_name
 
 if TYPE_CHECKING:
     from optuna_nas.spaces import Architecture
