@@ -34,6 +34,7 @@ def learning_curve_svg(
     *,
     title: str | None = None,
     best: float | None = None,
+    axis: str = "epoch",
 ) -> str:
     """Draw values by epoch.
 
@@ -43,6 +44,7 @@ def learning_curve_svg(
             finite.
         title: What stands above the chart.
         best: A value to compare with, such as the study's best: a dashed line.
+        axis: What the keys of a curve count.
 
     Returns:
         A self-contained SVG document. Each curve ends with its last value, and with its name if
@@ -59,7 +61,7 @@ def learning_curve_svg(
         heights.append(best)
     epochs = _Scale.around([epoch for epoch, _ in points], 8, whole=True)
     chart = _Chart(epochs, _Scale.around(heights, 5))
-    elements = chart.axes()
+    elements = chart.axes(axis)
     if best is not None and _drawable(best):
         elements += chart.reference(best)
     for i, curve in enumerate(curves.values()):
@@ -134,7 +136,7 @@ class _Chart:
         x = self.left + _WIDTH * (0.02 + 0.96 * self.epochs.share(epoch))
         return x, _TOP + _HEIGHT * (1 - self.heights.share(value))
 
-    def axes(self) -> list[str]:
+    def axes(self, axis: str) -> list[str]:
         """Write the grid, the ticks and the name of the horizontal axis."""
         elements = []
         for value, label in zip(self.heights.ticks, self.heights.labels, strict=True):
@@ -148,7 +150,7 @@ class _Chart:
             elements.append(element("path", d=f"M{x:.1f} {bottom:.1f}v4", stroke=LINE))
             elements.append(_note(x, bottom + 18, label))
         middle = self.left + _WIDTH / 2
-        elements.append(_note(middle, bottom + 36, "epoch"))
+        elements.append(_note(middle, bottom + 36, axis))
         return elements
 
     def reference(self, best: float) -> list[str]:

@@ -45,7 +45,7 @@ def observations(values: list[float], order: list[int] | None = None) -> list[Ob
 def request(
     found: list[Observation], number: int = 99, space: NASBench201Space = SPACE
 ) -> Request:
-    keys = {o.number: o.architecture.key for o in found}
+    keys = {o.number: frozenset([o.architecture.key]) for o in found}
     return Request(None, number, space, History(found, keys), {}, 0)
 
 

@@ -149,8 +149,22 @@ def test_pending_trials() -> None:
     for number, trial in enumerate(trials):
         trial.number = number
     history = HistoryReader(SPACE).read(study, trials, except_number=-1)
-    assert history.keys == {n: CELLS[n].key for n in (0, 1, 2)}
+    assert history.keys == {n: frozenset([CELLS[n].key]) for n in (0, 1, 2)}
     assert not history.observations
+
+
+def test_what_was_proposed_is_not_proposed_again(finished: Finished) -> None:
+    """With conditional parameters a trial evaluates only a part of what was proposed for it."""
+    trials = [
+        finished(CELLS[0], 1.0, system_attrs={PROPOSAL_ATTRIBUTE: str(CELLS[1])}),
+        finished(CELLS[2], 2.0, system_attrs={PROPOSAL_ATTRIBUTE: "half-wri"}),
+        finished(
+            CELLS[3], state=TrialState.FAIL, system_attrs={PROPOSAL_ATTRIBUTE: str(CELLS[4])}
+        ),
+    ]
+    history = read(trials)
+    assert history.taken == {CELLS[n].key for n in (0, 1, 2)}
+    assert [o.architecture for o in history.observations] == [CELLS[0], CELLS[2]]
 
 
 def test_trials_of_other_parameters_are_left_out(finished: Finished) -> None:

@@ -11,10 +11,13 @@ import pytest
 from optuna_nas.spaces import Architecture, CellSpace, NASBench201Space, SearchSpace
 from optuna_nas.surrogates import (
     CandidateGenerator,
+    FadingRandomCandidates,
     JoinedCandidates,
     MutationCandidates,
+    NeighborCandidates,
     Pool,
     RandomCandidates,
+    ScatteredCandidates,
 )
 
 SPACE = NASBench201Space()
@@ -23,6 +26,9 @@ GENERATORS: dict[str, CandidateGenerator] = {
     "random": RandomCandidates(40),
     "mutation": MutationCandidates(40),
     "mutation-far": MutationCandidates(40, num_parents=2, max_edits=4),
+    "neighbors": NeighborCandidates(40),
+    "scattered": ScatteredCandidates(50),
+    "fading": FadingRandomCandidates(40),
     "joined": JoinedCandidates(MutationCandidates(20), RandomCandidates(30)),
 }
 
@@ -61,7 +67,7 @@ def test_candidates_are_new_and_different(
     }
     candidates = generator(pool_of(parents, rng, taken=taken))
     keys = [a.key for a in candidates]
-    assert 30 <= len(keys) <= 50
+    assert 20 <= len(keys) <= 50
     assert len(keys) == len(set(keys))
     assert not taken & set(keys)
 
@@ -149,7 +155,57 @@ def test_edits_are_equally_likely(rng: np.random.Generator) -> None:
 
 def test_random_candidates_do_not_look_at_parents(rng: np.random.Generator) -> None:
     assert len(RandomCandidates(25)(pool_of([], rng))) == 25
-    assert MutationCandidates(25)(pool_of([], rng)) == []
+    for generator in (MutationCandidates(), ScatteredCandidates(), NeighborCandidates()):
+        assert generator(pool_of([], rng)) == []
+    assert FadingRandomCandidates(7)(pool_of([], rng))
+
+
+def test_neighbors_of_the_best(parents: list[Architecture], rng: np.random.Generator) -> None:
+    expected = {n.key for p in parents[:3] for n in SPACE.neighbors(p)}
+    generator = NeighborCandidates(1_000, num_parents=3)
+    assert {a.key for a in generator(pool_of(parents, rng))} == expected
+    some = NeighborCandidates(20, num_parents=3)(pool_of(parents, rng))
+    assert len(some) <= 20
+    assert {a.key for a in some} < expected
+    # Which ones is left to chance, not to the order of the parents.
+    assert len({min(edits(p, a) for p in parents[:1]) for a in some}) > 1
+
+
+def test_neighbors_do_not_depend_on_earlier_calls(parents: list[Architecture]) -> None:
+    used, fresh = NeighborCandidates(30), NeighborCandidates(30)
+    used(pool_of(parents[3:], np.random.default_rng(1)))
+    again = used(pool_of(parents, np.random.default_rng(2)))
+    assert again == fresh(pool_of(parents, np.random.default_rng(2)))
+
+
+def test_scattered_candidates_are_some_edits_away(
+    parents: list[Architecture], rng: np.random.Generator
+) -> None:
+    close = ScatteredCandidates(400, num_parents=1, edits=1)(pool_of(parents, rng))
+    assert {edits(parents[0], a) for a in close} == {1}
+    far = ScatteredCandidates(200, num_parents=1, edits=2)(pool_of(parents, rng))
+    assert {edits(parents[0], a) for a in far} == {1, 2}  # or back, or the same edge twice
+    every = ScatteredCandidates(200, num_parents=12, edits=1)(pool_of(parents, rng))
+    chosen = {i for a in every for i, p in enumerate(parents) if edits(p, a) == 1}
+    assert chosen == set(range(12))
+
+
+@pytest.mark.parametrize(("known", "drawn"), [(0, 50), (1, 50), (4, 50), (10, 10), (40, 0)])
+def test_random_candidates_fade(
+    known: int, drawn: int, parents: list[Architecture], rng: np.random.Generator
+) -> None:
+    calls = 0
+
+    class Counting(NASBench201Space):
+        def random(self, rng: np.random.Generator) -> Architecture:
+            nonlocal calls
+            calls += 1
+            return super().random(rng)
+
+    space = Counting()
+    pool = pool_of((parents * 4)[:known], rng, space=space)
+    FadingRandomCandidates(50, fade=1_000)(pool)
+    assert calls == drawn
 
 
 def test_joined_candidates_keep_the_order_and_each_function_once(

@@ -28,6 +28,8 @@ from optuna_nas.spaces import (
 from optuna_nas.surrogates import (
     AdjacencyEncoding,
     Encoding,
+    FoldedEncoding,
+    JoinedEncoding,
     OneHotEncoding,
     PathEncoding,
     TruncatedPathEncoding,
@@ -70,6 +72,13 @@ def cell_101(edges: list[tuple[int, int]], *operations: str) -> Architecture:
         (DARTS, OneHotEncoding(), 2 * (8 * 8 + 3 + 6 + 10)),
         (CellSpace(2, ("a", "b")), TruncatedPathEncoding(), 2),
         (CellSpace(3, ("a", "b")), OneHotEncoding(), 3),
+        (S201, PathEncoding(fold=True), 1 + 3 + 9 + 27),
+        (S201, PathEncoding(1, fold=True), 1 + 3),
+        (S201, FoldedEncoding(), 30 + 40),
+        (S101, FoldedEncoding(), 36 + 364),
+        (DARTS, PathEncoding(fold=True), 2 * 1_555 + 2 * 2_801),
+        (CellSpace(2, ("none", "skip_connect")), PathEncoding(fold=True), 1),
+        (S201, JoinedEncoding(OneHotEncoding(), AdjacencyEncoding(), PathEncoding()), 191),
     ],
 )
 def test_sizes(
@@ -218,8 +227,8 @@ def test_adjacency_and_one_hot_of_nasbench101() -> None:
     assert [edges[i] for i in np.flatnonzero(flags[:21])] == [(0, 1), (1, 6)]
     assert flags[21:].tolist() == [0.5, 0, 0, 0, 0]
     (columns,) = OneHotEncoding().encode(S101, [architecture])
-    assert [edges[i] for i in np.flatnonzero(columns[:21] == 1)] == [(0, 1), (1, 6)]
-    assert set(columns[:21]) == {-1.0, 1.0}
+    assert [edges[i] for i in np.flatnonzero(columns[:21])] == [(0, 1), (1, 6)]
+    assert set(columns[:21]) == {0.0, 1.0}
     assert columns[21:].tolist() == [0, 1, 0] + 4 * [1, 0, 0]
 
 
@@ -237,6 +246,7 @@ def test_one_hot_of_nasbench201(rng: np.random.Generator) -> None:
 FLAT: dict[str, BaseDistribution] = {
     "kind": CategoricalDistribution(("a", "b", "c")),
     "flag": CategoricalDistribution((False, True)),
+    "two": CategoricalDistribution(("x", "y")),
     "n": IntDistribution(0, 10),
     "lr": FloatDistribution(1e-4, 1.0, log=True),
     "only": CategoricalDistribution(("x",)),
@@ -247,12 +257,16 @@ FLAT: dict[str, BaseDistribution] = {
     ("params", "adjacency", "one_hot"),
     [
         (
-            {"kind": "c", "flag": False, "n": 10, "lr": 1e-2, "only": "x"},
-            [1, 0, 1, 0.5, 0],
-            [0, 0, 1, -1, 1, 0, -1],
+            {"kind": "c", "flag": False, "two": "x", "n": 10, "lr": 1e-2, "only": "x"},
+            [1, 0, 0, 1, 0.5, 0],
+            [0, 0, 1, 0, -1, 1, 0, -1],
         ),
-        ({"kind": "b", "flag": True}, [0.5, 1, 0.5, 0.5, 0.5], [0, 1, 0, 1, 0, 0, 0]),
-        ({"n": 0, "lr": 99.0}, [0.5, 0.5, 0, 1, 0.5], [0, 0, 0, 0, -1, 1, 0]),
+        (
+            {"kind": "b", "flag": True, "two": "y"},
+            [0.5, 1, 1, 0.5, 0.5, 0.5],
+            [0, 1, 0, 1, 1, 0, 0, 0],
+        ),
+        ({"n": 0, "lr": 99.0}, [0.5, 0.5, 0.5, 0, 1, 0.5], [0, 0, 0, 0, 0, -1, 1, 0]),
     ],
 )
 def test_flat_spaces(params: dict[str, Any], adjacency: list[float], one_hot: list[float]) -> None:
@@ -261,8 +275,80 @@ def test_flat_spaces(params: dict[str, Any], adjacency: list[float], one_hot: li
     assert architecture is not None
     assert AdjacencyEncoding().encode(space, [architecture])[0] == pytest.approx(adjacency)
     assert OneHotEncoding().encode(space, [architecture])[0] == pytest.approx(one_hot)
-    assert AdjacencyEncoding().dimension(space) == 5
-    assert OneHotEncoding().dimension(space) == 7
+    assert AdjacencyEncoding().dimension(space) == 6
+    assert OneHotEncoding().dimension(space) == 8
+    assert FoldedEncoding().encode(space, [architecture])[0] == pytest.approx(one_hot)
+
+
+# Folded: avg_pool 0, conv1x1 1, conv3x3 2; none cuts a path and a skip is not spelled.
+@pytest.mark.parametrize(
+    ("edges", "expected"),
+    [
+        (("avg_pool_3x3",) * 6, [1, 4, 13]),
+        (("none",) * 6, []),
+        (("skip_connect",) * 6, [0]),
+        (("nor_conv_3x3",) * 6, [3, 12, 39]),
+        (  # 0>1 conv3x3, 0>2 pool, 1>2 none, 0>3 none, 1>3 skip, 2>3 conv1x1
+            (
+                *("nor_conv_3x3", "avg_pool_3x3", "none"),
+                *("none", "skip_connect", "nor_conv_1x1"),
+            ),
+            [1 + 2, 4 + 0 + 3 * 1],
+        ),
+    ],
+)
+def test_folded_bits_of_nasbench201(edges: tuple[str, ...], expected: list[int]) -> None:
+    architecture = S201.architecture(dict(zip(S201.distributions, edges, strict=True)))
+    assert bits(PathEncoding(fold=True), architecture) == sorted(expected)
+
+
+def test_cells_that_compute_the_same_have_the_same_folded_paths() -> None:
+    rng = np.random.default_rng(2)
+    small = DARTSSpace(("none", "skip_connect", "sep_conv_3x3", "max_pool_3x3"))
+    for space, encoding in ((S201, PathEncoding(fold=True)), (small, PathEncoding(fold=True))):
+        codes: dict[str, np.ndarray] = {}
+        repeats = 0
+        for _ in range(60):
+            architecture = space.random(rng)
+            for other in [architecture, *space.neighbors(architecture)]:
+                (code,) = encoding.encode(space, [other])
+                if isinstance(space, DARTSSpace):
+                    # Inner skips of a reduction cell are spelled, so only normal cells agree.
+                    key, code = other.key.split("|")[0], code[: len(code) * 1 // 4]
+                else:
+                    key = other.key
+                repeats += key in codes
+                assert np.array_equal(codes.setdefault(key, code), code)
+        assert repeats > 50
+
+
+def test_simplified_one_hot_shows_live_parts_only() -> None:
+    # Edge 0>1 leads nowhere, 2>3 comes from nowhere.
+    edges = ("nor_conv_3x3", "none", "none", "skip_connect", "none", "avg_pool_3x3")
+    cell = S201.architecture(dict(zip(S201.distributions, edges, strict=True)))
+    (code,) = OneHotEncoding(simplify=True).encode(S201, [cell])
+    chosen = [S201.operations[i] for i in code.reshape(6, 5).argmax(axis=1)]
+    assert chosen == ["none", "none", "none", "skip_connect", "none", "none"]
+    (plain,) = OneHotEncoding().encode(S201, [cell])
+    assert FoldedEncoding().encode(S201, [cell])[0].tolist() == [
+        *code.tolist(),
+        *PathEncoding(fold=True).encode(S201, [cell])[0].tolist(),
+    ]
+    assert not np.array_equal(code, plain)
+
+    dead = cell_101([(0, 1), (1, 2)], CONV1)
+    lively = S101.architecture({**dead.params, "edge_0_3": True, "op_3": POOL, "edge_4_6": True})
+    one, two = OneHotEncoding(simplify=True).encode(S101, [dead, lively])
+    assert np.array_equal(one, two)
+    assert one[21:].tolist() == [0, 1, 0] + 12 * [0]
+
+
+def test_joined_encodings_stand_side_by_side(rng: np.random.Generator) -> None:
+    architectures = [S201.random(rng) for _ in range(4)]
+    parts = (OneHotEncoding(), PathEncoding(), AdjacencyEncoding())
+    encoded = JoinedEncoding(*parts).encode(S201, architectures)
+    expected = np.hstack([part.encode(S201, architectures) for part in parts])
+    assert np.array_equal(encoded, expected)
 
 
 @pytest.mark.parametrize("encoding", [PathEncoding(), TruncatedPathEncoding()])

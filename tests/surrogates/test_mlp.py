@@ -113,12 +113,13 @@ def test_a_member_s_gradient_does_not_depend_on_the_others(
             assert not gradient[[0, 2]].any()
 
 
-def test_adam(rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("decay", [0.0, 1.0])
+def test_adam(decay: float, rng: np.random.Generator) -> None:
     start = rng.normal(size=12).astype(np.float32)
     ours = start.copy()
-    optimizer = _Adam(ours, 0.01)
+    optimizer = _Adam(ours, 0.01, decay)
     theirs = torch.nn.Parameter(torch.tensor(start))
-    reference = torch.optim.Adam([theirs], lr=0.01, betas=(0.9, 0.99))
+    reference = torch.optim.AdamW([theirs], lr=0.01, betas=(0.9, 0.99), weight_decay=decay)
     for _ in range(25):
         gradient = rng.normal(size=12).astype(np.float32)
         optimizer.step(gradient.copy())
@@ -133,7 +134,7 @@ def test_predictions_have_the_shape_and_unit_of_the_targets(
     loss: Loss, data: Data, rng: np.random.Generator
 ) -> None:
     features, targets = data
-    ensemble = MLPEnsemble(num_members=4, loss=loss, epochs=100)
+    ensemble = MLPEnsemble(num_members=4, loss=loss, weight_decay=0.0, epochs=150)
     ensemble.fit(features, targets, rng)
     members = ensemble.predict(features[:11])
     assert members.shape == (4, 11)
@@ -237,7 +238,8 @@ def test_constant_targets(data: Data, rng: np.random.Generator) -> None:
 def test_weights_draw_the_fit_to_the_heavy_targets(rng: np.random.Generator) -> None:
     """One feature, contradicting targets: the prediction is their weighted median."""
     features, targets = np.ones((9, 1)), np.array([1.0] * 4 + [10.0] * 5)
-    plain, weighted = MLPEnsemble(epochs=400), MLPEnsemble(epochs=400, loss=MAPE(0.5))
+    plain = MLPEnsemble(epochs=400, weight_decay=0.0)
+    weighted = MLPEnsemble(epochs=400, weight_decay=0.0, loss=MAPE(0.5))
     for ensemble in (plain, weighted):
         ensemble.fit(features, targets, rng)
     assert plain.predict(features[:1]).mean() == pytest.approx(10, abs=1)
@@ -266,9 +268,60 @@ def test_learns_an_additive_error(
 def test_no_hidden_layer_is_a_linear_model(data: Data, rng: np.random.Generator) -> None:
     features, _ = data
     targets = features @ np.arange(9.0) + 3
-    ensemble = MLPEnsemble(hidden=(), loss=MSE(), epochs=1500, learning_rate=0.02)
+    ensemble = MLPEnsemble(
+        hidden=(), loss=MSE(), epochs=1500, learning_rate=0.02, weight_decay=0.0
+    )
     ensemble.fit(features, targets, rng)
     assert ensemble.predict(features) == pytest.approx(np.tile(targets, (5, 1)), abs=0.3)
+
+
+def test_the_published_ensemble() -> None:
+    ensemble = MLPEnsemble.published(loss=MSE())
+    assert ensemble.hidden == (20,) * 10
+    assert (ensemble.num_members, ensemble.epochs, ensemble.batch_size) == (5, 150, 32)
+    assert (ensemble.learning_rate, ensemble.weight_decay) == (0.01, 0.0)
+    assert isinstance(ensemble.loss, MSE)
+    assert isinstance(MLPEnsemble.published().loss, MAE)
+
+
+@pytest.mark.parametrize(
+    ("number", "steps"), [(1, 100), (32, 100), (150, 100), (400, 200), (600, 300), (900, 300)]
+)
+def test_steps_by_default(
+    number: int, steps: int, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    """Half as many as observations, within limits, however many batches a pass has."""
+    taken = 0
+
+    def count(optimizer: _Adam, gradient: np.ndarray) -> None:
+        nonlocal taken
+        taken += 1
+
+    monkeypatch.setattr(_Adam, "step", count)
+    MLPEnsemble().fit(rng.random((number, 3)), rng.random(number), rng)
+    assert taken == steps
+
+
+def test_columns_without_variation_are_left_out(data: Data) -> None:
+    """They tell nothing of the training data, so they must not change predictions."""
+    features, targets = data
+    padded = np.insert(features, [0, 4, 9], 0.7, axis=1)
+    plain, wide = MLPEnsemble(epochs=5), MLPEnsemble(epochs=5)
+    plain.fit(features, targets, np.random.default_rng(0))
+    wide.fit(padded, targets, np.random.default_rng(0))
+    moved = padded.copy()
+    moved[:, 0] = 55.0
+    assert np.array_equal(wide.predict(moved), plain.predict(features))
+
+
+def test_weight_decay_shrinks_predictions_to_the_mean(data: Data) -> None:
+    features, targets = data
+    spread = []
+    for decay in (0.0, 1.0, 20.0):
+        ensemble = MLPEnsemble(weight_decay=decay)
+        ensemble.fit(features, targets, np.random.default_rng(0))
+        spread.append(ensemble.predict(features).std())
+    assert spread[0] > spread[1] > spread[2]
 
 
 def test_predicting_needs_a_fit() -> None:
@@ -296,6 +349,8 @@ def test_global_generators_are_left_alone(data: Data, rng: np.random.Generator) 
         ("epochs", "10"),
         ("batch_size", 0),
         ("batch_size", True),
+        ("weight_decay", -1),
+        ("weight_decay", float("nan")),
         ("learning_rate", 0),
         ("learning_rate", -0.1),
     ],

@@ -40,6 +40,8 @@ class MLPEnsemble:
             learning rate.
         epochs: Passes over the data. None takes `n / 2` steps, but at least 100 and at most 300.
         batch_size: Architectures of a minibatch.
+        spread: The predictions of the members are stretched about their mean by this factor,
+            because networks that saw the same data agree more than they are right.
 
     Raises:
         ValueError: A number is not positive (the weight decay: is negative).
@@ -56,9 +58,11 @@ class MLPEnsemble:
         weight_decay: float = 1.0,
         epochs: int | None = None,
         batch_size: int = 32,
+        spread: float = 2.0,
     ) -> None:
-        if not learning_rate > 0:
-            raise ValueError(f"`learning_rate` is {learning_rate!r}; allowed are positive numbers.")
+        for name, value in {"learning_rate": learning_rate, "spread": spread}.items():
+            if not value > 0:
+                raise ValueError(f"`{name}` is {value!r}; allowed are positive numbers.")
         if not weight_decay >= 0:
             raise ValueError(f"`weight_decay` is {weight_decay!r}; allowed are 0 and above.")
         if loss is not None and not isinstance(loss, Loss):
@@ -70,12 +74,13 @@ class MLPEnsemble:
         self.weight_decay = weight_decay
         self.epochs = None if epochs is None else checked_integer("epochs", epochs)
         self.batch_size = checked_integer("batch_size", batch_size)
+        self.spread = spread
         self._network: _StackedNetwork | None = None
 
     @classmethod
     def published(cls, *, loss: Loss | None = None) -> MLPEnsemble:
         """The ensemble of the BANANAS paper: ten layers, 150 epochs, no weight decay."""
-        return cls(hidden=(20,) * 10, loss=loss, weight_decay=0.0, epochs=150)
+        return cls(hidden=(20,) * 10, loss=loss, weight_decay=0.0, epochs=150, spread=1.0)
 
     def fit(self, features: np.ndarray, targets: np.ndarray, rng: np.random.Generator) -> None:
         """Train all members from new weights (see :class:`Predictor`)."""
@@ -99,7 +104,9 @@ class MLPEnsemble:
             raise RuntimeError("`predict` needs a fitted predictor: call `fit` before.")
         inputs = np.asarray(features, dtype=np.float32)[:, self._varying]
         outputs = self._network.forward(np.broadcast_to(inputs, (self.num_members, *inputs.shape)))
-        return outputs.astype(np.float64) * self._scale + self._mean
+        predictions = outputs.astype(np.float64) * self._scale + self._mean
+        center = predictions.mean(axis=0)
+        return np.asarray(center + self.spread * (predictions - center))
 
     def _minibatches(self, number: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
         """Rows for each step, `e x b`: every member passes over the data in its own order."""

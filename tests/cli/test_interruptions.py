@@ -1,0 +1,148 @@
+"""A search of its own process, interrupted in every way; the same command goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import optuna
+import psutil
+import pytest
+from optuna.trial import FrozenTrial, TrialState
+
+Outcome = tuple[int, str, str]
+Load = Callable[..., optuna.Study]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name != "posix", reason="signals are a POSIX matter"),
+]
+EPOCHS = 40
+REPOSITORY = Path(__file__).parents[2]
+
+
+class Search:
+    """A search in a process group of its own, as one that a terminal starts."""
+
+    def __init__(self, folder: Path, arguments: list[str]) -> None:
+        self.folder = folder
+        with (folder / "output.txt").open("a") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "optuna_nas", *arguments],
+                cwd=folder,
+                env={**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"},
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+    @property
+    def workers(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children()
+
+    @property
+    def output(self) -> str:
+        return (self.folder / "output.txt").read_text()
+
+    def wait_for(self, condition: Callable[[], bool], seconds: float = 90) -> None:
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, self.output
+            assert self.process.poll() is None or seconds < 90, self.output
+            time.sleep(0.05)
+
+    def kill_group(self, number: int) -> None:
+        os.killpg(self.process.pid, number)
+
+
+@pytest.fixture
+def arguments(tiny: list[str]) -> list[str]:
+    options = [f"--epochs={EPOCHS}", "--trials=2", "--pruner=none", "--sampler=random"]
+    return ["search", *tiny, *options]
+
+
+@pytest.fixture
+def search(tmp_path: Path, arguments: list[str], load: Load) -> Iterator[Search]:
+    """A search whose second trial is a few epochs old."""
+    started = Search(tmp_path, arguments)
+
+    def in_the_second_trial() -> bool:
+        if not (tmp_path / "nas-artifacts" / "checkpoints").exists():
+            return False
+        last = load(tmp_path).trials[-1]
+        return last.number == 1 and (last.last_step or 0) >= 3
+
+    try:
+        started.wait_for(in_the_second_trial)
+        yield started
+    finally:
+        if started.process.poll() is None:
+            started.kill_group(signal.SIGKILL)
+            started.process.wait()
+
+
+def states(study: optuna.Study) -> list[str]:
+    return [trial.state.name for trial in study.trials]
+
+
+def go_on(
+    call_in: Callable[..., Outcome], folder: Path, arguments: list[str], load: Load
+) -> tuple[FrozenTrial, FrozenTrial, FrozenTrial]:
+    """Run the same command to its end; the finished, the interrupted and the resumed trial."""
+    before = load(folder).trials
+    code, out, err = call_in(folder, *arguments)
+    assert (code, err) == (0, "")
+    assert out.startswith("Study nas goes on: 1 trials are finished.\n")
+    study = load(folder)
+    assert states(study) == ["COMPLETE", "FAIL", "COMPLETE"]
+    first, interrupted, resumed = study.trials
+    assert first == before[0]  # nothing that was finished is lost, or done again
+    assert resumed.params == interrupted.params
+    assert resumed.user_attrs["resumed_from_epoch"] >= 2
+    assert list(resumed.intermediate_values) == list(range(EPOCHS))
+    for epoch, value in interrupted.intermediate_values.items():
+        assert resumed.intermediate_values[epoch] == value
+    return first, interrupted, resumed
+
+
+def test_ctrl_c(
+    search: Search, arguments: list[str], call_in: Callable[..., Outcome], load: Load
+) -> None:
+    workers = search.workers
+    search.kill_group(signal.SIGINT)  # a terminal tells all, and the supervisor its workers again
+    assert search.process.wait(30) == 130
+    assert not any(worker.is_running() for worker in workers)
+    assert "Stopped. The same command goes on where it stopped." in search.output
+    assert "Traceback" not in search.output
+    assert "best trial" in search.output  # the first one is finished
+    study = load(search.folder)
+    assert states(study) == ["COMPLETE", "FAIL", "WAITING"]
+    go_on(call_in, search.folder, arguments, load)
+
+
+def test_a_killed_supervisor_takes_its_workers_along(
+    search: Search, arguments: list[str], call_in: Callable[..., Outcome], load: Load
+) -> None:
+    workers = search.workers
+    assert len(workers) == 1
+    search.process.kill()
+    search.process.wait()
+    search.wait_for(lambda: not any(w.is_running() for w in workers), seconds=15)
+    assert states(load(search.folder)) == ["COMPLETE", "FAIL", "WAITING"]
+    go_on(call_in, search.folder, arguments, load)
+
+
+def test_a_power_cut(
+    search: Search, arguments: list[str], call_in: Callable[..., Outcome], load: Load
+) -> None:
+    search.kill_group(signal.SIGKILL)
+    search.process.wait()
+    study = load(search.folder)
+    assert states(study) == ["COMPLETE", "RUNNING"]
+    best, interrupted, _ = go_on(call_in, search.folder, arguments, load)
+    assert best.state == TrialState.COMPLETE
+    assert interrupted.intermediate_values == study.trials[1].intermediate_values
