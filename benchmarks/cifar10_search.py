@@ -1,7 +1,7 @@
 """Fifteen NAS-Bench-201 cells on 5,000 images of CIFAR-10, by BANANAS and by random search.
 
 Runs two searches with the command line, each on all cores, and writes the table and the figure of
-docs/cifar10.md. A search that was interrupted goes on. On two cores each takes about ten minutes.
+docs/cifar10.md. A search that was interrupted goes on. On two idle cores each takes less than ten minutes.
 
     python benchmarks/cifar10_search.py CIFAR10
 
@@ -27,7 +27,7 @@ STORAGE = "sqlite:///cifar10.db"
 TRIALS = 15
 OPTIONS = (
     f"--storage {STORAGE} --train-size 5000 --validation-size 1000 --test-size 5000 "
-    f"--trials {TRIALS} --workers 2 --epochs 12 --channels 16 --cells 1"
+    f"--trials {TRIALS} --workers 2 --epochs 12 --channels 8 --cells 1"
 ).split()
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
 import pytest
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from optuna_nas.samplers import ArchitectureSampler
@@ -72,6 +74,17 @@ def keys() -> Callable[[optuna.Study, SearchSpace], list[str]]:
 def error() -> Callable[[Architecture], float]:
     function: Callable[[Architecture], float] = small_search.error
     return function
+
+
+@pytest.fixture
+def open_storage() -> Callable[[str, Path], BaseStorage]:
+    """A storage in a file, `sqlite` or `journal`."""
+
+    def build(kind: str, path: Path) -> BaseStorage:
+        storage: BaseStorage = small_search.STORAGES[kind](str(path))
+        return storage
+
+    return build
 
 
 @pytest.fixture

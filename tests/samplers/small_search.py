@@ -26,15 +26,23 @@ from optuna_nas.samplers import (
     RegularizedEvolutionSampler,
 )
 from optuna_nas.spaces import Architecture, CellSpace, NASBench201Space, SearchSpace
-from optuna_nas.surrogates import MLPEnsemble
+from optuna_nas.surrogates import (
+    FadingRandomCandidates,
+    JoinedCandidates,
+    MLPEnsemble,
+    NeighborCandidates,
+    ScatteredCandidates,
+)
 
 
 def bananas(space: SearchSpace | None = None, **options: Any) -> ArchitectureSampler:
-    predictor = MLPEnsemble(num_members=3, hidden=(8, 8), epochs=15)
     arguments: dict[str, Any] = {
         "n_startup_trials": 4,
         "batch_size": 3,
-        "predictor": predictor,
+        "predictor": MLPEnsemble(num_members=3, hidden=(8, 8), epochs=15),
+        "candidates": JoinedCandidates(
+            NeighborCandidates(30), ScatteredCandidates(10), FadingRandomCandidates(20)
+        ),
         "seed": 0,
     }
     return BananasSampler(space, **(arguments | options))

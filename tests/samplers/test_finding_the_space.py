@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
@@ -125,10 +124,6 @@ def test_studies_without_a_space(make: Make, objective: Callable[[optuna.Trial],
             internal = distribution.to_internal_repr(trial.params[name])
             assert distribution._contains(internal)
     assert len({str(trial.params) for trial in study.trials}) == 30
-    # The search gets somewhere: the second half is better than the first.
-    values = [trial.values[0] for trial in study.trials]
-    if objective is numeric:
-        assert np.median(values[15:]) < np.median(values[:15])
 
 
 def test_an_empty_study_has_no_space(make: Make) -> None:

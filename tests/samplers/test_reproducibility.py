@@ -17,7 +17,7 @@ import optuna
 import pytest
 import torch
 from optuna.trial import TrialState
-from threadpoolctl import threadpool_info  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_info
 
 from optuna_nas.samplers import ArchitectureSampler
 from optuna_nas.spaces import SearchSpace

@@ -10,17 +10,12 @@ from pathlib import Path
 
 import optuna
 import pytest
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
 from optuna_nas.spaces import CellSpace, SearchSpace
 
 SCRIPT = Path(__file__).with_name("small_search.py")
-STORAGES: dict[str, Callable[[Path], BaseStorage]] = {
-    "sqlite": lambda path: RDBStorage(f"sqlite:///{path}"),
-    "journal": lambda path: JournalStorage(JournalFileBackend(str(path))),
-}
 
 
 @pytest.mark.parametrize(
@@ -31,10 +26,11 @@ def test_processes_propose_no_duplicates(
     sampler: str,
     tmp_path: Path,
     keys: Callable[[optuna.Study, SearchSpace], list[str]],
+    open_storage: Callable[[str, Path], BaseStorage],
 ) -> None:
     """Three workers with equal seeds evaluate 27 of the 46 functions of a small space."""
     path = tmp_path / "study"
-    optuna.create_study(study_name="cells", storage=STORAGES[storage](path))
+    optuna.create_study(study_name="cells", storage=open_storage(storage, path))
     workers = [
         subprocess.Popen(
             [sys.executable, str(SCRIPT), sampler, "few", f"{storage}:{path}", "cells", "9"],
@@ -47,7 +43,7 @@ def test_processes_propose_no_duplicates(
     ]
     errors = [worker.communicate(timeout=120)[1] for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0, 0], errors
-    study = optuna.load_study(study_name="cells", storage=STORAGES[storage](path))
+    study = optuna.load_study(study_name="cells", storage=open_storage(storage, path))
     assert len(study.trials) == 27
     assert all(trial.state.is_finished() for trial in study.trials)
     space = CellSpace(3, ("skip_connect", "a", "b", "c"))

@@ -184,7 +184,7 @@ def test_scattered_candidates_are_some_edits_away(
     close = ScatteredCandidates(400, num_parents=1, edits=1)(pool_of(parents, rng))
     assert {edits(parents[0], a) for a in close} == {1}
     far = ScatteredCandidates(200, num_parents=1, edits=2)(pool_of(parents, rng))
-    assert {edits(parents[0], a) for a in far} == {1, 2}  # or back, or the same edge twice
+    assert {1, 2} <= {edits(parents[0], a) for a in far} <= {0, 1, 2}  # there may be a way back
     every = ScatteredCandidates(200, num_parents=12, edits=1)(pool_of(parents, rng))
     chosen = {i for a in every for i, p in enumerate(parents) if edits(p, a) == 1}
     assert chosen == set(range(12))
