@@ -1,7 +1,8 @@
 """Fifteen NAS-Bench-201 cells on 5,000 images of CIFAR-10, by BANANAS and by random search.
 
 Runs two searches with the command line, each on all cores, and writes the table and the figure of
-docs/cifar10.md. A search that was interrupted goes on. On two idle cores each takes less than ten minutes.
+docs/cifar10.md. A search that was interrupted goes on. On two idle cores each takes less than ten
+minutes.
 
     python benchmarks/cifar10_search.py CIFAR10
 

@@ -34,13 +34,18 @@ def write_note(
         "",
         "Go on with it, or repeat it with another `--study`:",
         "",
-        f"    {command}",
+        # One option a line, because a note does not wrap what is typed.
+        "    " + command.replace(" --", " \\\n        --"),
         "",
         "| setting | value |",
         "|---|---|",
         f"| sampler | {config.sampler} |",
         f"| pruner | {config.pruner} |",
         f"| seed | {config.seed} |",
-        *(f"| {name.replace('_', ' ')} | {value} |" for name, value in config.training.items()),
+        *(
+            f"| {name.replace('_', ' ')} | {value} |"
+            for name, value in config.training.items()
+            if value is not None
+        ),
     ]
     optuna_dashboard.save_note(study, "\n".join(lines))

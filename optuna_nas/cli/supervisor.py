@@ -137,6 +137,11 @@ class Supervisor:
 
 
 def threads_per_worker(workers: int) -> int:
-    """The share of this machine's cores of each worker, at least one."""
+    """The share of this machine's cores of each worker, at least one.
+
+    If `OMP_NUM_THREADS` is set, it is the most.
+    """
     available = len(psutil.Process().cpu_affinity()) if hasattr(os, "sched_getaffinity") else None
-    return max((available or os.cpu_count() or 1) // workers, 1)
+    share = max((available or os.cpu_count() or 1) // workers, 1)
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    return min(share, int(limit)) if limit.isdecimal() and int(limit) else share

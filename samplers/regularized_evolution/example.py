@@ -1,4 +1,4 @@
-"""Regularised evolution on a function of the cell that needs no training: how many convolutions it has."""
+"""Regularised evolution on a function of the cell that needs no training: its convolutions."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(os.name != "posix", reason="signals are a POSIX matter"),
 ]
-EPOCHS = 40
+EPOCHS = 24
 REPOSITORY = Path(__file__).parents[2]
 
 

@@ -206,4 +206,10 @@ def test_the_trial_of_a_killed_worker_is_queued_again(
 def test_threads_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(psutil.Process, "cpu_affinity", lambda self: list(range(8)), raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
-    assert [threads_per_worker(n) for n in (1, 2, 3, 8, 20)] == [8, 4, 2, 1, 1]
+    for unset in (None, "", "0", "many"):
+        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+        if unset is not None:
+            monkeypatch.setenv("OMP_NUM_THREADS", unset)
+        assert [threads_per_worker(n) for n in (1, 2, 3, 8, 20)] == [8, 4, 2, 1, 1]
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert [threads_per_worker(n) for n in (1, 2, 3, 8, 20)] == [3, 3, 2, 1, 1]

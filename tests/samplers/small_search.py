@@ -2,8 +2,9 @@
 
 python small_search.py SAMPLER SPACE STORAGE STUDY TRIALS
 
-adds trials to a study (its storage written as sqlite:PATH or journal:PATH) and prints the
-proposals of all its trials as JSON. The sampler may be "all" to run one study of each in memory.
+prints "ready", waits for a line, adds trials to a study (its storage written as sqlite:PATH or
+journal:PATH) and prints the proposals of all its trials as JSON. With "all" as the sampler it runs
+one study of each in memory instead.
 """
 
 from __future__ import annotations
@@ -143,6 +144,8 @@ def main(sampler: str, space: str, storage: str, study_name: str, n_trials: str)
     study = optuna.load_study(
         study_name=study_name, storage=STORAGES[kind](path), sampler=SAMPLERS[sampler]()
     )
+    print("ready", flush=True)  # noqa: T201
+    sys.stdin.readline()
     study.optimize(lambda trial: objective(chosen, trial), n_trials=int(n_trials))
     print(json.dumps(proposals(study, chosen)))  # noqa: T201
 

@@ -112,13 +112,15 @@ def test_half_written_proposals_are_ignored(
 class RivalStorage(InMemoryStorage):
     """A storage in which another worker proposes the same right after the first proposal."""
 
-    rival = -1
-    published: list[str]
+    def __init__(self) -> None:
+        super().__init__()
+        self.rival: int | None = None
+        self.published: list[str] = []
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
         super().set_trial_system_attr(trial_id, key, value)
         if key == PROPOSAL_ATTRIBUTE:
-            if not self.published:
+            if not self.published and self.rival is not None:
                 super().set_trial_system_attr(self.rival, key, value)
             self.published.append(value)
 
@@ -132,7 +134,6 @@ def test_a_rival_between_writing_and_reading_is_seen(
 ) -> None:
     for trials in (0, 5):
         storage = RivalStorage()
-        storage.published = []
         study = optuna.create_study(storage=storage)
         for _ in range(trials):
             study.add_trial(finished(space.random(rng)))
@@ -144,6 +145,17 @@ def test_a_rival_between_writing_and_reading_is_seen(
         # What is published in the end is what is evaluated.
         last = study.trials[-1].system_attrs[PROPOSAL_ATTRIBUTE]
         assert space.parse(last) == proposed
+
+
+def test_what_is_known_to_be_taken_is_not_even_published(
+    make: Make, study: optuna.Study, propose: Propose
+) -> None:
+    """Every publication is a transaction."""
+    storage = RivalStorage()
+    busy = optuna.create_study(storage=storage)
+    busy.add_trials(study.trials)
+    proposed = propose(make(SPACE), busy, SPACE)
+    assert [SPACE.parse(text).params for text in storage.published] == [proposed]
 
 
 def test_an_exhausted_space_goes_on_with_repeats(make: Make, error: Error) -> None:

@@ -35,12 +35,20 @@ def test_processes_propose_no_duplicates(
         subprocess.Popen(
             [sys.executable, str(SCRIPT), sampler, "few", f"{storage}:{path}", "cells", "9"],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-            stdout=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
         for _ in range(3)
     ]
+    for worker in workers:  # all start at once
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "ready\n"
+    for worker in workers:
+        assert worker.stdin is not None
+        worker.stdin.write("\n")
+        worker.stdin.flush()
     errors = [worker.communicate(timeout=120)[1] for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0, 0], errors
     study = optuna.load_study(study_name="cells", storage=open_storage(storage, path))

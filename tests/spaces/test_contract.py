@@ -96,6 +96,21 @@ def test_texts_and_keys_tell_architectures_apart(
     assert all(a.key for a in drawn)
 
 
+def test_keys_are_remembered_but_not_made_up(
+    space: SearchSpace, drawn: list[Architecture]
+) -> None:
+    assert [a.key for a in drawn] == [space.key(a) for a in drawn]
+    again = pickle.loads(pickle.dumps(space))
+    assert [again.architecture(a.params).key for a in drawn] == [a.key for a in drawn]
+
+
+def test_simplifying_keeps_the_function(space: SearchSpace, drawn: list[Architecture]) -> None:
+    for architecture in drawn:
+        simple = space.simplify(architecture)
+        assert simple.key == architecture.key
+        assert simple.params.keys() <= architecture.params.keys()
+
+
 def test_paths_are_spelled_in_their_blocks(space: SearchSpace, drawn: list[Architecture]) -> None:
     blocks = space.path_blocks
     for architecture in drawn:

@@ -225,6 +225,21 @@ def test_a_space_does_not_depend_on_the_order_of_its_parameters() -> None:
     assert one.architecture({"a": 1, "b": 0.5}).key == two.architecture({"b": 0.5, "a": 1}).key
 
 
+def test_a_step_up_and_down_again_is_the_same_setting(rng: np.random.Generator) -> None:
+    """Only rounding errors differ, which would pass for something new."""
+    space = FlatSpace({"x": FloatDistribution(-5, 5), "y": FloatDistribution(1e-3, 1e3, log=True)})
+    rounded = 0
+    for _ in range(100):
+        middle = space.architecture({"x": rng.uniform(-2, 2), "y": 10 ** rng.uniform(-1, 1)})
+        there_and_back = [b for n in space.neighbors(middle) for b in space.neighbors(n)]
+        assert len({a.key for a in there_and_back}) == 9
+        rounded += len({str(a) for a in there_and_back}) > 9
+    assert rounded > 10
+    # Settings that differ in the tenth digit are others.
+    one, two = (space.architecture({"x": x, "y": 1.0}) for x in (-1.915549154, -1.915549155))
+    assert one.key != two.key
+
+
 def test_conditional_parameters_may_be_absent(rng: np.random.Generator) -> None:
     space = FlatSpace(
         {

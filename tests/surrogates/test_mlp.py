@@ -280,6 +280,7 @@ def test_the_published_ensemble() -> None:
     assert ensemble.hidden == (20,) * 10
     assert (ensemble.num_members, ensemble.epochs, ensemble.batch_size) == (5, 150, 32)
     assert (ensemble.learning_rate, ensemble.weight_decay) == (0.01, 0.0)
+    assert ensemble.spread == 1.0
     assert isinstance(ensemble.loss, MSE)
     assert isinstance(MLPEnsemble.published().loss, MAE)
 
@@ -300,6 +301,18 @@ def test_steps_by_default(
     monkeypatch.setattr(_Adam, "step", count)
     MLPEnsemble().fit(rng.random((number, 3)), rng.random(number), rng)
     assert taken == steps
+
+
+def test_spread_stretches_the_members_about_their_mean(data: Data) -> None:
+    features, targets = data
+    found = []
+    for spread in (1.0, 3.0):
+        ensemble = MLPEnsemble(epochs=5, spread=spread)
+        ensemble.fit(features, targets, np.random.default_rng(0))
+        found.append(ensemble.predict(features))
+    plain, wide = found
+    assert wide.mean(axis=0) == pytest.approx(plain.mean(axis=0))
+    assert wide.std(axis=0) == pytest.approx(3 * plain.std(axis=0))
 
 
 def test_columns_without_variation_are_left_out(data: Data) -> None:
@@ -351,6 +364,7 @@ def test_global_generators_are_left_alone(data: Data, rng: np.random.Generator) 
         ("batch_size", True),
         ("weight_decay", -1),
         ("weight_decay", float("nan")),
+        ("spread", 0),
         ("learning_rate", 0),
         ("learning_rate", -0.1),
     ],
