@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import optuna
@@ -132,17 +133,19 @@ def test_three_failures_in_a_row_are_enough(
 
 
 def test_no_trial_starts_after_the_deadline(
-    work: Callable[..., None], study: optuna.Study
+    work: Callable[..., None], study: optuna.Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    work(3, deadline=time.time() - 1)
-    assert states(study) == []
+    now = [1000.0]
+    monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: now[0], sleep=time.sleep))
 
     def slow(trial: Trial) -> float:
-        time.sleep(0.5)
+        now[0] += 10
         return 0.5
 
-    work(3, slow, deadline=time.time() + 0.4)
-    assert states(study) == ["COMPLETE"]  # what has started is finished
+    work(9, slow, deadline=1015)
+    assert states(study) == ["COMPLETE", "COMPLETE"]  # what has started is finished
+    work(9, slow, deadline=1015)
+    assert len(study.trials) == 2
 
 
 @pytest.mark.parametrize(("value", "expected"), [(0.5, []), (None, ["COMPLETE"])])
