@@ -87,7 +87,7 @@ def main() -> None:
         sampler: {number: 100 * (optimum - value) for number, value in enumerate(curve, start=1)}
         for sampler, curve in curves.items()
     }
-    title = "Regret: points of validation accuracy below the best cell of both searches"
+    title = "Regret in points of validation accuracy"
     picture = ROOT / "docs" / "images" / "cifar10_regret.svg"
     picture.write_text(learning_curve_svg(regret, title=title, axis="finished trials"))
     for sampler, study in studies.items():
