@@ -173,7 +173,15 @@ class CellCNN:
         Raises:
             optuna.TrialPruned: The pruner stopped the trial, the training diverged, or a foreign
                 sampler proposed what is no architecture.
+            ValueError: The study does not maximise.
         """
+        study = getattr(trial, "study", None)
+        if study is not None and tuple(study.directions) != self.directions:
+            raise ValueError(
+                f"The study {study.study_name!r} has the directions "
+                f"{[d.name.lower() for d in study.directions]}; the accuracy needs "
+                "`create_study(direction='maximize')`."
+            )
         return self._train(self.space.suggest(trial), trial)
 
     def evaluate(self, params: Mapping[str, Any]) -> float:

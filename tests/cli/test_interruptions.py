@@ -21,8 +21,33 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(os.name != "posix", reason="signals are a POSIX matter"),
 ]
-EPOCHS = 24
+EPOCHS = 30
 REPOSITORY = Path(__file__).parents[2]
+
+
+SLOW_CELLS = """
+import time
+from functools import partial
+from pathlib import Path
+from torch import nn
+from optuna_nas.networks import register_operation
+from optuna_nas.spaces import CellSpace
+
+class SlowConv(nn.Module):
+    def __init__(self, channels_in, channels_out, stride, kernel_size):
+        super().__init__()
+        self.conv = nn.Conv2d(channels_in, channels_out, kernel_size, padding=kernel_size // 2)
+
+    def forward(self, x):
+        if self.training and Path("slow").exists():
+            time.sleep(0.05)
+        return self.conv(x)
+
+register_operation("slow_1x1")(partial(SlowConv, kernel_size=1))
+register_operation("slow_3x3")(partial(SlowConv, kernel_size=3))
+space = CellSpace(2, ["slow_1x1", "slow_3x3"])
+"""
+"""As long as there is a file `slow`, an epoch takes more than half a second."""
 
 
 class Search:
@@ -60,24 +85,25 @@ class Search:
 
 
 @pytest.fixture
-def arguments(tiny: list[str]) -> list[str]:
-    options = [f"--epochs={EPOCHS}", "--trials=2", "--pruner=none", "--sampler=random"]
-    return ["search", *tiny, *options]
+def arguments(tiny: list[str], tmp_path: Path) -> list[str]:
+    (tmp_path / "slow_cells.py").write_text(SLOW_CELLS)
+    options = ["--space=slow_cells:space", "--trials=2", "--pruner=none", "--sampler=random"]
+    return ["search", *tiny, f"--epochs={EPOCHS}", *options]
 
 
 @pytest.fixture
 def search(tmp_path: Path, arguments: list[str], load: Load) -> Iterator[Search]:
-    """A search whose second trial is a few epochs old."""
+    """A search whose first trial is finished, and whose second one is a few epochs old."""
     started = Search(tmp_path, arguments)
 
-    def in_the_second_trial() -> bool:
-        if not (tmp_path / "nas-artifacts" / "checkpoints").exists():
-            return False
-        last = load(tmp_path).trials[-1]
-        return last.number == 1 and (last.last_step or 0) >= 3
+    def trials() -> list[FrozenTrial]:
+        weights = tmp_path / "nas-artifacts" / "weights"  # there is a whole database by then
+        return load(tmp_path).trials if weights.exists() else []
 
     try:
-        started.wait_for(in_the_second_trial)
+        started.wait_for(lambda: len(trials()) == 2)
+        (tmp_path / "slow").touch()
+        started.wait_for(lambda: (trials()[1].last_step or 0) >= 3)
         yield started
     finally:
         if started.process.poll() is None:
@@ -94,6 +120,7 @@ def go_on(
 ) -> tuple[FrozenTrial, FrozenTrial, FrozenTrial]:
     """Run the same command to its end; the finished, the interrupted and the resumed trial."""
     before = load(folder).trials
+    (folder / "slow").unlink()
     code, out, err = call_in(folder, *arguments)
     assert (code, err) == (0, "")
     assert out.startswith("Study nas goes on: 1 trials are finished.\n")

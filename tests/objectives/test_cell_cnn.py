@@ -303,3 +303,15 @@ def test_what_it_says_of_itself(small: Small) -> None:
     assert objective.search_space == NASBench201Space().distributions
     assert objective.crop_padding == 1 and objective.flip is False  # grey images of 8x8
     assert objective.device.type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def test_a_study_that_minimises_is_refused_before_anything_is_trained(
+    digits: ImageData,
+) -> None:
+    objective = CellCNN(
+        NASBench201Space(), digits, epochs=1, channels=4, cells=1, device="cpu", artifacts=None
+    )
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    with pytest.raises(ValueError, match=r"\['minimize'\].*direction='maximize'"):
+        study.optimize(objective, n_trials=1)
+    assert study.trials[0].user_attrs == {}

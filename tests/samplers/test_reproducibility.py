@@ -95,14 +95,18 @@ def test_reseeding_changes_the_proposals(
 
 
 def test_reseeding_in_the_middle_changes_what_follows(
-    make: Make, space: SearchSpace, propose: Callable[..., dict[str, Any]], search: Search
+    make: Make, space: SearchSpace, search: Search, proposals: Proposals
 ) -> None:
     """With `n_jobs` Optuna reseeds before every trial."""
-    study = search(make(), space, 5)
+    plain = proposals(search(make(), space, 14), space)
     sampler = make()
+    study = search(sampler, space, 5)
     sampler.reseed_rng()
-    sampler.reseed_rng()
-    assert propose(sampler, study, space) != propose(make(), search(make(), space, 5), space)
+    reseeded = proposals(
+        search(sampler, space, 14, storage=study._storage, study_name=study.study_name), space
+    )
+    assert reseeded[:5] == plain[:5]
+    assert reseeded[5:] != plain[5:]
 
 
 def test_pickling_in_the_middle_changes_nothing(
