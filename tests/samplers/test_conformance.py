@@ -29,7 +29,7 @@ SAMPLERS: dict[str, Callable[[], BaseSampler]] = {
 
 
 class TestSamplers(BasicSamplerTestCase, RelativeSamplerTestCase, SingleOnlySamplerTestCase):
-    @pytest.fixture(params=SAMPLERS.values(), ids=SAMPLERS.keys())
+    @pytest.fixture(params=list(SAMPLERS.values()), ids=list(SAMPLERS))
     def sampler(self, request: pytest.FixtureRequest) -> Callable[[], BaseSampler]:
         factory: Callable[[], BaseSampler] = request.param
         return factory
