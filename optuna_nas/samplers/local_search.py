@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from optuna_nas._checks import checked_integer
 from optuna_nas.samplers._base import ArchitectureSampler, Request
 from optuna_nas.samplers._history import Observation
 from optuna_nas.spaces import Architecture, SearchSpace
@@ -43,35 +44,38 @@ class LocalSearchSampler(ArchitectureSampler):
         seed: int | None = None,
     ) -> None:
         super().__init__(space, deduplicate=deduplicate, seed=seed)
-        if n_startup_trials < 1:
-            raise ValueError(f"`n_startup_trials` is {n_startup_trials}; allowed is 1 or more.")
-        self._n_startup_trials = n_startup_trials
+        self._n_startup_trials = checked_integer("n_startup_trials", n_startup_trials)
         self._neighborhoods: dict[Architecture, frozenset[str]] = {}
 
     def propose(self, request: Request) -> Iterable[Architecture]:
         """Return the neighbours of the current architecture in random order; none at a start."""
-        current = self.current(request.history.completed)
+        current = self.current(request.history.observations)
         if current is None:
             return ()
         neighbors = request.space.neighbors(current.architecture)
         order = request.rng(request.number, 2).permutation(len(neighbors))
         return [neighbors[index] for index in order]
 
-    def current(self, completed: Sequence[Observation]) -> Observation | None:
-        """Where the climb stands after the given trials; None while a start is drawn."""
+    def current(self, observations: Sequence[Observation]) -> Observation | None:
+        """Where the climb stands after the given trials; None while a start is drawn.
+
+        A pruned trial was no step up, but the climb need not look there again.
+        """
         current: Observation | None = None
         start: list[Observation] = []
         seen: set[str] = set()
         unseen: set[str] = set()
-        for observation in sorted(completed, key=lambda o: (o.completed, o.number)):
+        for observation in sorted(observations, key=lambda o: (o.completed, o.number)):
             seen.add(observation.architecture.key)
             unseen.discard(observation.architecture.key)
+            if observation.pruned and current is None:
+                continue
             if current is None:
                 start.append(observation)
                 if len(start) < self._n_startup_trials:
                     continue
                 better = min(start, key=lambda o: (o.value, o.number))
-            elif observation.value < current.value:
+            elif observation.value < current.value and not observation.pruned:
                 better = observation
             else:
                 better = current

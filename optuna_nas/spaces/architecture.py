@@ -89,7 +89,7 @@ class Architecture:
 
     @cached_property
     def key(self) -> str:
-        """The canonical form: equal exactly for cells that compute the same function."""
+        """The canonical form: equal exactly for cells that fold to the same function."""
         return self._space.remembered_key(self)
 
     @cached_property

@@ -8,8 +8,7 @@ Targets are errors, lower is better.
 - MAPE with a lower bound: `mean |(yhat - y_LB) / (y - y_LB) - 1|`, which is the MAE with weights
   `w = 1 / (y - y_LB)`: the nearer to the bound, the more an error counts (White et al. 2021).
 
-Only the ratio of the weights matters to the fit, so weights are scaled to a mean of one; with
-that every loss is unchanged when targets, predictions and bound are shifted or scaled together.
+Only the ratio of the weights matters to the fit, so weights are scaled to a mean of one.
 """
 
 from __future__ import annotations

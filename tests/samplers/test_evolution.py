@@ -160,7 +160,7 @@ def test_the_first_ones_are_random() -> None:
     pruned = [
         Observation(o.number, o.architecture, o.value, True, START) for o in observations([1])
     ]
-    assert list(children(sampler, request(observations([1, 2, 3]) + pruned))) == []
+    assert next(children(sampler, request(observations([1, 2, 3]) + pruned)), None) is None
 
 
 def test_a_study_whose_trials_complete_out_of_order() -> None:
