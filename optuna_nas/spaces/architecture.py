@@ -63,11 +63,15 @@ class Architecture:
         space: The space it belongs to.
         params: The Optuna parameters of its trial. They are taken as valid: build architectures
             with :meth:`SearchSpace.architecture`, which checks them.
+
+    Attributes:
+        memo: What its space has worked out about it and may need again.
     """
 
     def __init__(self, space: SearchSpace, params: Mapping[str, Any]) -> None:
         self._space = space
         self._params = dict(params)
+        self.memo: dict[str, Any] = {}
 
     @property
     def space(self) -> SearchSpace:

@@ -41,6 +41,14 @@ class NASBench101Cell(NamedTuple):
     operations: tuple[str, ...]
 
 
+class _Pruned(NamedTuple):
+    """What is left of a cell: its vertices, and its edges between their new numbers."""
+
+    alive: list[int]
+    edges: list[tuple[int, int]]
+    operations: tuple[str, ...]
+
+
 class NASBench101Space(SearchSpace):
     """All cells of at most `max_vertices` vertices and `max_edges` edges.
 
@@ -84,19 +92,18 @@ class NASBench101Space(SearchSpace):
         Raises:
             InvalidArchitectureError: The output cannot be reached from the input.
         """
-        alive = self._alive(architecture)
-        if not alive:
-            raise InvalidArchitectureError("the output is not connected to the input")
-        matrix = self.matrix(architecture)[np.ix_(alive, alive)]
-        inner = tuple(architecture[self._operation_names[v]] for v in alive[1:-1])
-        return NASBench101Cell(matrix, ("input", *inner, "output"))
+        _, edges, operations = self._prune(architecture)
+        matrix = np.zeros((len(operations), len(operations)), dtype=np.int8)
+        for edge in edges:
+            matrix[edge] = 1
+        return NASBench101Cell(matrix, operations)
 
     def validate(self, architecture: Architecture) -> None:
         """Raise `InvalidArchitectureError` for a disconnected cell or one with many edges."""
-        number = int(self.cell(architecture).matrix.sum())
-        if number > self.max_edges:
+        edges = self._prune(architecture).edges
+        if len(edges) > self.max_edges:
             raise InvalidArchitectureError(
-                f"the cell has {number} edges; allowed are {self.max_edges}"
+                f"the cell has {len(edges)} edges; allowed are {self.max_edges}"
             )
 
     def is_valid(self, architecture: Architecture) -> bool:
@@ -149,7 +156,7 @@ class NASBench101Space(SearchSpace):
 
     def simplify(self, architecture: Architecture) -> Architecture:
         """Drop the edges and operations of vertices on no path from input to output."""
-        alive = set(self._alive(architecture))
+        alive = set(self._prune(architecture).alive)
         params: dict[str, Any] = {
             name: architecture[name] and alive.issuperset(pair)
             for pair, name in self._edge_names.items()
@@ -159,8 +166,10 @@ class NASBench101Space(SearchSpace):
 
     def paths(self, architecture: Architecture) -> list[Path]:
         """Return every path from input to output, with the operations of its vertices."""
-        matrix, operations = self.cell(architecture)
-        successors = [np.flatnonzero(row).tolist() for row in matrix]
+        _, edges, operations = self._prune(architecture)
+        successors: list[list[int]] = [[] for _ in operations]
+        for source, target in edges:
+            successors[source].append(target)
         found: list[Path] = []
         unfinished: list[tuple[int, ...]] = [(0,)]
         while unfinished:
@@ -205,7 +214,7 @@ class NASBench101Space(SearchSpace):
         flips = [{name: not params[name]} for name in self._edge_names.values()]
         changes = [
             {self._operation_names[v]: operation}
-            for v in self._alive(architecture)[1:-1]
+            for v in self._prune(architecture).alive[1:-1]
             for operation in self.operations
             if operation != params[self._operation_names[v]]
         ]
@@ -214,11 +223,8 @@ class NASBench101Space(SearchSpace):
 
     def key(self, architecture: Architecture) -> str:
         """Return the canonical form of the pruned cell under isomorphism."""
-        matrix, operations = self.cell(architecture)
-        rows, columns = np.nonzero(matrix)
-        return canonical_form(
-            operations, dict.fromkeys(zip(rows.tolist(), columns.tolist(), strict=True), 1)
-        )
+        _, edges, operations = self._prune(architecture)
+        return canonical_form(operations, dict.fromkeys(edges, 1))
 
     def graph(self, architecture: Architecture) -> nx.DiGraph[Any]:
         """Return the pruned cell with the operations on its vertices."""
@@ -272,8 +278,16 @@ class NASBench101Space(SearchSpace):
         """Build the space that :meth:`to_dict` described."""
         return cls(description["max_vertices"], description["max_edges"])
 
-    def _alive(self, architecture: Architecture) -> list[int]:
-        """The vertices on a path from input to output, in order; empty if there is no path."""
+    def _prune(self, architecture: Architecture) -> _Pruned:
+        """What is left of the cell; raises `InvalidArchitectureError` if nothing is."""
+        if "pruned" not in architecture.memo:
+            architecture.memo["pruned"] = self._pruned(architecture)
+        pruned: _Pruned | None = architecture.memo["pruned"]
+        if pruned is None:
+            raise InvalidArchitectureError("the output is not connected to the input")
+        return pruned
+
+    def _pruned(self, architecture: Architecture) -> _Pruned | None:
         last = self.max_vertices - 1
         edges = [pair for pair, name in self._edge_names.items() if architecture[name]]
         forward, backward = {0}, {last}
@@ -283,7 +297,13 @@ class NASBench101Space(SearchSpace):
         for source, target in reversed(edges):
             if target in backward:
                 backward.add(source)
-        return sorted(forward & backward) if last in forward else []
+        if last not in forward:
+            return None
+        alive = sorted(forward & backward)
+        places = {vertex: place for place, vertex in enumerate(alive)}
+        kept = [(places[s], places[t]) for s, t in edges if s in places and t in places]
+        inner = (architecture[self._operation_names[v]] for v in alive[1:-1])
+        return _Pruned(alive, kept, ("input", *inner, "output"))
 
     def _assemble(self, edges: Sequence[bool], operations: Sequence[str]) -> Architecture:
         params: dict[str, Any] = dict(zip(self._edge_names.values(), edges, strict=True))

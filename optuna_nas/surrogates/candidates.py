@@ -170,7 +170,7 @@ class FadingRandomCandidates(CandidateGenerator):
         fade: How slowly they become fewer.
     """
 
-    def __init__(self, num: int = 300, *, fade: int = 500_000) -> None:
+    def __init__(self, num: int = 1000, *, fade: int = 500_000) -> None:
         self.num = checked_integer("num", num)
         self.fade = checked_integer("fade", fade)
 
