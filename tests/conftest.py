@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import os
+import signal
+
+import pytest
+from hypothesis import settings
 
 # Tests run in as many processes as there are cores, so each computes on one: threads that wait
 # for each other made them ten times slower. Set before torch and BLAS are loaded.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import pytest
-from hypothesis import settings
+# A shell that starts the tests in the background lets them, and all they start, ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest.register_assert_rewrite("optuna.testing.pytest_samplers")
 

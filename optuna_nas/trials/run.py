@@ -242,7 +242,7 @@ class TrialRun:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if error is not None:
+        if isinstance(error, Exception) and str(error):
             # Optuna keeps neither the message of a pruned trial nor that of an error.
             self._trial.set_user_attr(REASON_ATTR, f"{error}"[:_LONGEST_REASON])
         if kind is None or issubclass(kind, optuna.TrialPruned):

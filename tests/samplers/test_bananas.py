@@ -340,7 +340,7 @@ def test_studies_of_numbers_are_searched_too() -> None:
         return x**2 + y + n + len(trial.suggest_categorical("c", ("a", "bbb")))
 
     best: dict[int, list[float]] = {10: [], 999: []}
-    for seed in range(2):
+    for seed in range(6):
         for startup, found in best.items():
             study = optuna.create_study(
                 sampler=BananasSampler(seed=seed, n_startup_trials=startup)
