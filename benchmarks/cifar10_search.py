@@ -28,7 +28,7 @@ STORAGE = "sqlite:///cifar10.db"
 TRIALS = 15
 OPTIONS = (
     f"--storage {STORAGE} --train-size 5000 --validation-size 1000 --test-size 5000 "
-    f"--trials {TRIALS} --workers 2 --epochs 12 --channels 8 --cells 1"
+    f"--trials {TRIALS} --workers 2 --pruner median --epochs 12 --channels 8 --cells 1"
 ).split()
 
 

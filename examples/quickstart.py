@@ -14,7 +14,7 @@ if __name__ == "__main__":
         load_if_exists=True,
         direction="maximize",
         sampler=nas.BananasSampler(seed=0),
-        pruner=optuna.pruners.MedianPruner(n_warmup_steps=3),
+        pruner=optuna.pruners.PercentilePruner(75.0, n_warmup_steps=4),
     )
     objective = nas.objectives.CellCNN(space, data="digits", epochs=12, channels=8, cells=1)
     study.optimize(objective, n_trials=20)

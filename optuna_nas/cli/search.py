@@ -50,8 +50,10 @@ def search(
     ] = "bananas",
     pruner: Annotated[
         str,
-        typer.Option(help="halving, hyperband, median or none.", rich_help_panel=_SEARCH),
-    ] = "median",
+        typer.Option(
+            help="percentile, median, halving, hyperband or none.", rich_help_panel=_SEARCH
+        ),
+    ] = "percentile",
     trials: Annotated[
         int,
         typer.Option(
