@@ -79,13 +79,6 @@ class NASBench101Space(SearchSpace):
             }
         )
 
-    def matrix(self, architecture: Architecture) -> np.ndarray:
-        """The whole adjacency matrix, `max_vertices x max_vertices`, before pruning."""
-        matrix = np.zeros((self.max_vertices, self.max_vertices), dtype=np.int8)
-        for pair, name in self._edge_names.items():
-            matrix[pair] = architecture[name]
-        return matrix
-
     def cell(self, architecture: Architecture) -> NASBench101Cell:
         """The pruned cell.
 
