@@ -64,6 +64,7 @@ _ENCODINGS: dict[str, type[Encoding]] = {
     "path": PathEncoding,
     "truncated_path": TruncatedPathEncoding,
 }
+_PREDICTORS: dict[str, Callable[[], Predictor]] = {"mlp": MLPEnsemble}
 _LOSSES: dict[str, type[Loss]] = {"mae": MAE, "mape": MAPE, "mse": MSE}
 _ACQUISITIONS: dict[str, Acquisition] = {
     "ei": acquisitions.ei,
@@ -99,9 +100,9 @@ class BananasSampler(ArchitectureSampler):
         batch_size: Trials between two fits of the ensemble. None begins with 2 and, as fits take
             longer and tell less that is new, goes on with 5 from trial 100 and 10 from trial 500.
         encoding: `"folded"`, `"path"`, `"truncated_path"`, `"adjacency"`, `"one_hot"`, or an
-            :class:`~optuna_nas.surrogates.Encoding`.
-        predictor: A :class:`~optuna_nas.surrogates.Predictor`; None is
-            :class:`~optuna_nas.surrogates.MLPEnsemble` with `loss`.
+            :class:`~optuna_nas.surrogates.Encoding`; None is the predictor's own choice, for most
+            of them `"folded"`.
+        predictor: `"mlp"` or a :class:`~optuna_nas.surrogates.Predictor`.
         loss: `"mae"`, `"mse"`, `"mape"` or a :class:`~optuna_nas.surrogates.Loss`, for the default
             predictor.
         targets: What the predictor learns: `"log_regret"`, `"identity"`, or a function from `n`
@@ -124,8 +125,8 @@ class BananasSampler(ArchitectureSampler):
         *,
         n_startup_trials: int = 10,
         batch_size: int | None = None,
-        encoding: str | Encoding = "folded",
-        predictor: Predictor | None = None,
+        encoding: str | Encoding | None = None,
+        predictor: str | Predictor = "mlp",
         loss: str | Loss | None = None,
         targets: str | TargetTransform | None = None,
         acquisition: str | Acquisition = "its",
@@ -134,7 +135,7 @@ class BananasSampler(ArchitectureSampler):
         seed: int | None = None,
     ) -> None:
         super().__init__(space, deduplicate=deduplicate, seed=seed)
-        if predictor is not None and loss is not None:
+        if loss is not None and predictor != "mlp":
             raise ValueError(
                 "`loss` belongs to the default predictor; give it to your `predictor` instead."
             )
@@ -142,14 +143,21 @@ class BananasSampler(ArchitectureSampler):
         self._batch_size = (
             None if batch_size is None else checked_integer("batch_size", batch_size)
         )
+        if loss is not None:
+            loss = loss if isinstance(loss, Loss) else choose("loss", loss, _LOSSES)()
+            predictor = MLPEnsemble(loss=loss)
+        self._predictor = (
+            predictor
+            if isinstance(predictor, Predictor)
+            else choose("predictor", predictor, _PREDICTORS)()
+        )
+        if encoding is None:
+            encoding = self._predictor.encoding
         self._encoding = (
             encoding
             if isinstance(encoding, Encoding)
             else choose("encoding", encoding, _ENCODINGS)()
         )
-        if loss is not None and not isinstance(loss, Loss):
-            loss = choose("loss", loss, _LOSSES)()
-        self._predictor = predictor or MLPEnsemble(loss=loss)
         if targets is None:
             loss = getattr(self._predictor, "loss", None)
             targets = identity if isinstance(loss, MAPE) else log_regret
@@ -166,6 +174,7 @@ class BananasSampler(ArchitectureSampler):
         )
         self._batch: tuple[object, list[Architecture]] | None = None
         self._rows: dict[Architecture, np.ndarray] = {}
+        self._prepared_for: SearchSpace | None = None
 
     @classmethod
     def published(
@@ -184,7 +193,10 @@ class BananasSampler(ArchitectureSampler):
 
     def propose(self, request: Request) -> Iterable[Architecture]:
         """Return the candidates of the trial's batch, best score first."""
-        self._encoding.dimension(request.space)  # what does not fit fails at the first trial
+        if request.space != self._prepared_for:  # what does not fit fails at the first trial
+            self._predictor.prepare(request.space, self._encoding)
+            self._encoding.dimension(request.space)
+            self._prepared_for = request.space
         startup = self._n_startup_trials
         start = _batch_start(request.number, startup, self._batch_size)
         history = request.history.before(start)

@@ -49,6 +49,13 @@ class Encoding(ABC):
             ValueError: The encoding does not fit the space.
         """
 
+    def parts(self, space: SearchSpace) -> dict[str, slice]:
+        """The groups of columns that describe an architecture in different ways, by name.
+
+        An encoding of one piece has one part, all of its columns.
+        """
+        return {type(self).__name__: slice(0, self.dimension(space))}
+
     @abstractmethod
     def encode(self, space: SearchSpace, architectures: Sequence[Architecture]) -> np.ndarray:
         """Encode architectures.
@@ -238,6 +245,15 @@ class JoinedEncoding(Encoding):
         """The number of columns of all encodings together."""
         return sum(encoding.dimension(space) for encoding in self.encodings)
 
+    def parts(self, space: SearchSpace) -> dict[str, slice]:
+        """The parts of all encodings, at their places."""
+        parts, start = {}, 0
+        for encoding in self.encodings:
+            for name, part in encoding.parts(space).items():
+                parts[name] = slice(start + part.start, start + part.stop)
+            start += encoding.dimension(space)
+        return parts
+
     def encode(self, space: SearchSpace, architectures: Sequence[Architecture]) -> np.ndarray:
         """Encode architectures as `n x d`."""
         return np.hstack([encoding.encode(space, architectures) for encoding in self.encodings])
@@ -251,14 +267,18 @@ class FoldedEncoding(Encoding):
 
     def dimension(self, space: SearchSpace) -> int:
         """The number of columns."""
-        return self._parts(space).dimension(space)
+        return self._joined(space).dimension(space)
+
+    def parts(self, space: SearchSpace) -> dict[str, slice]:
+        """The one-hot columns and the paths."""
+        return self._joined(space).parts(space)
 
     def encode(self, space: SearchSpace, architectures: Sequence[Architecture]) -> np.ndarray:
         """Encode architectures as `n x d`."""
-        return self._parts(space).encode(space, architectures)
+        return self._joined(space).encode(space, architectures)
 
     @staticmethod
-    def _parts(space: SearchSpace) -> Encoding:
+    def _joined(space: SearchSpace) -> Encoding:
         one_hot = OneHotEncoding(simplify=True)
         return JoinedEncoding(one_hot, PathEncoding(fold=True)) if space.path_blocks else one_hot
 

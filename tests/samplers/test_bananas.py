@@ -23,6 +23,7 @@ from optuna_nas.surrogates import (
     MutationCandidates,
     PathEncoding,
     Pool,
+    Predictor,
     TruncatedPathEncoding,
     identity,
     log_regret,
@@ -33,7 +34,7 @@ Error = Callable[[Architecture], float]
 Propose = Callable[..., dict[str, Any]]
 
 
-class Oracle:
+class Oracle(Predictor):
     """A predictor that knows nothing and remembers its fits."""
 
     def __init__(self) -> None:

@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
 
-import numpy as np
+from optuna_nas.surrogates.encodings import Encoding, FoldedEncoding
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from optuna_nas.spaces import SearchSpace
 
 
-class Predictor(Protocol):
-    """Learns errors from encoded architectures and predicts them with an ensemble."""
+class Predictor(ABC):
+    """Learns errors from encoded architectures and predicts them with their uncertainty."""
 
+    encoding: Encoding = FoldedEncoding()
+    """What it learns from, unless the user chooses another encoding."""
+
+    def prepare(self, space: SearchSpace, encoding: Encoding) -> None:  # noqa: B027 (optional)
+        """Learn what the columns of the features mean.
+
+        Called before :meth:`fit` whenever the space or the encoding is another one than before.
+
+        Args:
+            space: The space the architectures come from.
+            encoding: How they are encoded.
+
+        Raises:
+            ValueError: The predictor cannot work with them.
+        """
+
+    @abstractmethod
     def fit(self, features: np.ndarray, targets: np.ndarray, rng: np.random.Generator) -> None:
         """Forget earlier fits and learn.
 
@@ -19,6 +42,7 @@ class Predictor(Protocol):
             rng: The source of all randomness of the fit.
         """
 
+    @abstractmethod
     def predict(self, features: np.ndarray) -> np.ndarray:
         """Predict errors.
 
@@ -26,5 +50,6 @@ class Predictor(Protocol):
             features: The encoded architectures, `m x d`.
 
         Returns:
-            The prediction of each member, `e x m`, in the unit of the targets.
+            The prediction of each of `e` members, or samples of the posterior, `e x m`, in the
+            unit of the targets.
         """

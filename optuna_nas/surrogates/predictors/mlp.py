@@ -25,11 +25,12 @@ import numpy as np
 
 from optuna_nas._checks import checked_integer
 from optuna_nas.surrogates.losses import MAE, Loss
+from optuna_nas.surrogates.predictors.base import Predictor
 
 _FEWEST_STEPS, _MOST_STEPS = 100, 300
 
 
-class MLPEnsemble:
+class MLPEnsemble(Predictor):
     """A deep ensemble of multi-layer perceptrons with ReLU units.
 
     Args:
