@@ -15,6 +15,7 @@ from optuna_nas.surrogates import (
     MAE,
     MAPE,
     MSE,
+    FoldedEncoding,
     Loss,
     MLPEnsemble,
     OneHotEncoding,
@@ -280,7 +281,7 @@ def test_the_published_ensemble() -> None:
     assert ensemble.hidden == (20,) * 10
     assert (ensemble.num_members, ensemble.epochs, ensemble.batch_size) == (5, 150, 32)
     assert (ensemble.learning_rate, ensemble.weight_decay) == (0.01, 0.0)
-    assert ensemble.spread == 1.0
+    assert (ensemble.partial_members, ensemble.spread) == (0, 1.0)
     assert isinstance(ensemble.loss, MSE)
     assert isinstance(MLPEnsemble.published().loss, MAE)
 
@@ -303,16 +304,53 @@ def test_steps_by_default(
     assert taken == steps
 
 
-def test_spread_stretches_the_members_about_their_mean(data: Data) -> None:
-    features, targets = data
+@pytest.mark.parametrize(
+    ("rows", "factor"), [(20, 1 + 2 * 0.8), (50, 2.0), (100, 1.0), (130, 1.0)]
+)
+def test_spread_stretches_the_members_about_their_mean(
+    rows: int, factor: float, rng: np.random.Generator
+) -> None:
+    """The fewer rows the more."""
+    features, targets = rng.normal(size=(rows, 9)), rng.normal(size=rows)
     found = []
     for spread in (1.0, 3.0):
         ensemble = MLPEnsemble(epochs=5, spread=spread)
         ensemble.fit(features, targets, np.random.default_rng(0))
         found.append(ensemble.predict(features))
     plain, wide = found
-    assert wide.mean(axis=0) == pytest.approx(plain.mean(axis=0))
-    assert wide.std(axis=0) == pytest.approx(3 * plain.std(axis=0))
+    assert wide.mean(axis=0) == pytest.approx(plain.mean(axis=0), abs=1e-5)
+    assert wide.std(axis=0) == pytest.approx(factor * plain.std(axis=0))
+
+
+def test_partial_members_see_the_last_part_only(rng: np.random.Generator) -> None:
+    space, encoding = NASBench201Space(), FoldedEncoding()
+    *_, paths = encoding.parts(space).values()
+    cells = [space.random(rng) for _ in range(60)]
+    features = encoding.encode(space, cells)
+    targets = rng.normal(size=60)
+    ensemble = MLPEnsemble(num_members=3, partial_members=1)
+    ensemble.prepare(space, encoding)
+    ensemble.fit(features, targets, rng)
+    shuffled = features.copy()
+    shuffled[:, : paths.start] = rng.permuted(shuffled[:, : paths.start], axis=0)
+    moved = ~np.isclose(_members(ensemble, features), _members(ensemble, shuffled)).all(axis=1)
+    assert moved.tolist() == [False, True, True]
+
+
+def test_an_encoding_of_one_part_is_seen_by_all(rng: np.random.Generator) -> None:
+    space, encoding = NASBench201Space(), OneHotEncoding()
+    features = encoding.encode(space, [space.random(rng) for _ in range(40)])
+    targets = rng.normal(size=40)
+    ensemble = MLPEnsemble(num_members=2, partial_members=2)
+    ensemble.prepare(space, encoding)
+    ensemble.fit(features, targets, rng)
+    assert (np.ptp(ensemble.predict(features), axis=1) > 0.1).all()
+
+
+def _members(ensemble: MLPEnsemble, features: np.ndarray) -> np.ndarray:
+    """The predictions without the stretching, which mixes the members."""
+    ensemble._stretch = 1.0
+    return ensemble.predict(features)
 
 
 def test_columns_without_variation_are_left_out(data: Data) -> None:
@@ -364,6 +402,7 @@ def test_global_generators_are_left_alone(data: Data, rng: np.random.Generator) 
         ("batch_size", True),
         ("weight_decay", -1),
         ("weight_decay", float("nan")),
+        ("partial_members", 6),
         ("spread", 0),
         ("learning_rate", 0),
         ("learning_rate", -0.1),
