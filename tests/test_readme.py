@@ -15,7 +15,7 @@ import typer.main
 from optuna.trial import TrialState
 
 from optuna_nas.cli.app import app
-from optuna_nas.cli.config import SearchConfig
+from optuna_nas.cli.objectives.cell_cnn import make_space
 from optuna_nas.objectives import CellCNN
 from optuna_nas.spaces import CellSpace, NASBench201Space
 
@@ -76,17 +76,7 @@ def test_own_operations(own_folder: Path) -> None:
     code = shrunk(block("Your own operations", "python"), epochs=1, channels=4)
     (own_folder / "my_cells.py").write_text(f"from __future__ import annotations\n{code}")
     assert "Saved as `my_cells.py`" in README and "--space my_cells:space" in README
-    config = SearchConfig(
-        study="own",
-        storage="",
-        artifacts="",
-        space="my_cells:space",
-        sampler="bananas",
-        pruner="none",
-        data="digits",
-        seed=0,
-    )
-    space = config.make_space()
+    space = make_space({"space": "my_cells:space"})
     assert isinstance(space, CellSpace) and "conv_5x5" in space.operations
     objective = sys.modules["my_cells"].objective
     assert isinstance(objective, CellCNN)

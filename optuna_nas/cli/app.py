@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from optuna_nas._version import __version__
 from optuna_nas.cli.compare import compare
+from optuna_nas.cli.mending import show_error, storage_failure
 from optuna_nas.cli.results import best, dashboard, export, report
 from optuna_nas.cli.search import search
 from optuna_nas.cli.worker import worker
+from optuna_nas.errors import UserError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -49,12 +50,15 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; what the user can mend is one line on stderr and exit code 2."""
+    """Run the command line; see :mod:`optuna_nas.cli.mending` for what becomes of errors."""
     try:
         app()
-    except (ValueError, TypeError, OSError, LookupError) as error:
-        text = error.args[0] if isinstance(error, KeyError) and error.args else error
-        Console(stderr=True).print(
-            f"[bold red]Error:[/] {escape(str(text))}", highlight=False, soft_wrap=True
-        )
+    except UserError as error:
+        show_error(str(error))
         sys.exit(2)
+    except Exception as error:
+        failure = storage_failure(error)
+        if failure is None:
+            raise
+        show_error(failure)
+        sys.exit(1)

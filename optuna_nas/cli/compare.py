@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from optuna_nas.cli.mending import mendable, show_error
+
 if TYPE_CHECKING:
     from optuna_nas.compare import Comparison
     from optuna_nas.objectives import TabularBenchmark
@@ -59,17 +61,20 @@ def compare(
     from optuna_nas._choices import choose
     from optuna_nas.compare import Comparison, RunError
     from optuna_nas.compare import compare as run_comparison
+    from optuna_nas.compare.samplers import contestants
     from optuna_nas.visualization.regret_curves import BANDS
 
-    choose("statistic", statistic, BANDS)
-    shown = cast("Statistic", statistic)
     console = Console()
-    with console.status("Reading the recorded trainings ..."):
-        objective = _benchmark(benchmark, path, metric)
     names = [name.strip() for name in samplers.split(",") if name.strip()]
+    with mendable(ValueError, TypeError, OSError):  # types too: of samplers of one's own
+        choose("statistic", statistic, BANDS)
+        contestants(names)
+    shown = cast("Statistic", statistic)
+    with console.status("Reading the recorded trainings ..."), mendable():
+        objective = _benchmark(benchmark, path, metric)
     interrupted = False
     try:
-        with _Progress(console) as progress:
+        with _Progress(console) as progress, mendable():
             comparison = run_comparison(
                 objective,
                 names,
@@ -87,10 +92,11 @@ def compare(
             console.print("Stopped before a run was finished.")
             raise typer.Exit(130) from None
     except RunError as error:
-        Console(stderr=True).print(Text(f"Error: {error}", "red"), soft_wrap=True)
+        show_error(str(error))
         raise typer.Exit(1) from None
     _show(console, comparison)
-    _write(comparison, output, shown, log)
+    with mendable(OSError):
+        _write(comparison, output, shown, log)
     console.print(
         f"Written to {output}: {RESULTS}, comparison.md, comparison.csv, regret.html, regret.svg",
         soft_wrap=True,

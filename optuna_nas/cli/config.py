@@ -2,134 +2,164 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import math
-import sys
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optuna_nas._choices import choose
+from optuna_nas.cli.named import made, named, unfit
+from optuna_nas.cli.objectives import DEFAULT_OBJECTIVE, RECIPES
+from optuna_nas.cli.pruners import PRUNERS
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
     from optuna.samplers import BaseSampler
 
-    from optuna_nas.objectives import CellCNN
-    from optuna_nas.spaces import SearchSpace
+    from optuna_nas.cli.objectives.recipe import Objective, Recipe
+__all__ = ["SAMPLERS", "Given", "SearchConfig"]
 
-CONFIG_ATTRIBUTE = "optuna_nas:search"
-"""Study user attribute with the settings of the search."""
-
-SPACES = {
-    "nasbench101": "optuna_nas.spaces:NASBench101Space",
-    "nasbench201": "optuna_nas.spaces:NASBench201Space",
-    "darts": "optuna_nas.spaces:DARTSSpace",
-}
 SAMPLERS = {
     "bananas": "optuna_nas.samplers:BananasSampler",
     "evolution": "optuna_nas.samplers:RegularizedEvolutionSampler",
     "local-search": "optuna_nas.samplers:LocalSearchSampler",
+    "nsgaii": "optuna.samplers:NSGAIISampler",
     "random": "optuna.samplers:RandomSampler",
     "tpe": "optuna.samplers:TPESampler",
 }
 
-
-def _median(epochs: int) -> BasePruner:
-    from optuna.pruners import MedianPruner
-
-    return MedianPruner(n_startup_trials=5, n_warmup_steps=max(epochs // 4, 1))
+_FREE = ("artifacts", "sampler", "pruner")
+"""Settings that may change while a study goes on."""
 
 
-def _percentile(epochs: int) -> BasePruner:
-    from optuna.pruners import PercentilePruner
+@dataclass(frozen=True)
+class Given:
+    """What the user said of a search; None for what was left to the study or to the defaults.
 
-    # Accuracies jump while the learning rate is high: look late, seldom, and for the worst only.
-    return PercentilePruner(
-        75.0,
-        n_startup_trials=5,
-        n_warmup_steps=max(epochs // 3, 1),
-        interval_steps=max(epochs // 6, 1),
-    )
+    Attributes:
+        study: The study's name.
+        storage: The storage's address.
+        objective: A name of `RECIPES`.
+        artifacts: The folder of pictures, checkpoints and weights.
+        sampler: A name of `SAMPLERS`, or `module:class`.
+        pruner: A name of `PRUNERS`.
+        seed: Seed of the sampler, the splits and the trainings.
+        options: The options of all objectives.
+    """
 
-
-def _halving(epochs: int) -> BasePruner:
-    from optuna.pruners import SuccessiveHalvingPruner
-
-    return SuccessiveHalvingPruner(min_resource=max(epochs // 4, 1), reduction_factor=2)
-
-
-def _hyperband(epochs: int) -> BasePruner:
-    from optuna.pruners import HyperbandPruner
-
-    return HyperbandPruner(
-        min_resource=max(epochs // 9, 1), max_resource=epochs, reduction_factor=3
-    )
-
-
-def _no_pruner(epochs: int) -> BasePruner:
-    from optuna.pruners import NopPruner
-
-    return NopPruner()
-
-
-PRUNERS: dict[str, Callable[[int], BasePruner]] = {
-    "halving": _halving,
-    "hyperband": _hyperband,
-    "median": _median,
-    "none": _no_pruner,
-    "percentile": _percentile,
-}
+    study: str
+    storage: str
+    objective: str | None = None
+    artifacts: str | None = None
+    sampler: str | None = None
+    pruner: str | None = None
+    seed: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class SearchConfig:
-    """The settings of a search with the objective `CellCNN`.
+    """The settings of a search.
 
     Attributes:
         study: The study's name.
         storage: The storage's address.
         artifacts: The folder of pictures, checkpoints and weights.
-        space: A name of `SPACES`, or `module:object`.
+        objective: A name of `RECIPES`.
         sampler: A name of `SAMPLERS`, or `module:class`.
         pruner: A name of `PRUNERS`.
-        data: The source of the images.
         seed: Seed of the sampler, the splits and the trainings.
-        loading: Further arguments of `load_images`.
-        training: Further arguments of `CellCNN`.
+        options: The options of the objective, by name and complete.
     """
 
     study: str
     storage: str
     artifacts: str
-    space: str
+    objective: str
     sampler: str
     pruner: str
-    data: str
     seed: int
-    loading: Mapping[str, Any] = field(default_factory=dict)
-    training: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any]
+
+    @classmethod
+    def resolve(cls, given: Given, stored: SearchConfig | None) -> SearchConfig:
+        """Complete what was given by what the study was made with, and else by the defaults.
+
+        Raises:
+            ValueError: The objective is unknown, or an option belongs to another one.
+        """
+        from optuna_nas.cli.objectives.parameters import check_owner
+        from optuna_nas.trials.folder import safe_name
+
+        name = given.objective or (stored.objective if stored else DEFAULT_OBJECTIVE)
+        recipe = choose("objective", name, RECIPES)
+        check_owner(recipe, given.options, RECIPES.values())
+        defaults: dict[str, Any] = {
+            "artifacts": f"{safe_name(given.study)}-artifacts",
+            "sampler": recipe.sampler,
+            "pruner": recipe.pruner,
+            "seed": 0,
+        }
+        options = recipe.defaults
+        if stored is not None:
+            defaults = {name: getattr(stored, name) for name in defaults}
+            if stored.objective == name:
+                options |= recipe.deciding(stored.options)
+        options |= {o: value for o, value in given.options.items() if value is not None}
+        settings = {
+            name: default if (value := getattr(given, name)) is None else value
+            for name, default in defaults.items()
+        }
+        settings["artifacts"] = str(Path(settings["artifacts"]))
+        return cls(
+            study=given.study, storage=given.storage, objective=name, options=options, **settings
+        )
+
+    def inherited(self, given: Given) -> dict[str, Any]:
+        """What was not given and is not the default either, so that it is of the study."""
+        fresh = SearchConfig.resolve(replace(given, objective=self.objective), None)
+        here, there = ({**vars(config), **config.options} for config in (self, fresh))
+        if given.objective is None:
+            there["objective"] = DEFAULT_OBJECTIVE
+        return {n: v for n, v in here.items() if n != "options" and v != there[n]}
+
+    @property
+    def recipe(self) -> Recipe:
+        """How the objective is made and shown.
+
+        Raises:
+            ValueError: There is none of that name, as in a study of a newer version.
+        """
+        return choose("objective", self.objective, RECIPES)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as JSON values."""
+        return {**asdict(self), "options": dict(self.options)}
+
+    @classmethod
+    def from_dict(cls, settings: Mapping[str, Any]) -> SearchConfig:
+        """The settings that :meth:`to_dict` wrote, also those from before there were objectives.
+
+        Options that are not there, because they came later, have their defaults.
+        """
+        settings = dict(settings)
+        if "objective" not in settings:
+            loading, training = settings.pop("loading"), settings.pop("training")
+            cell = {"space": settings.pop("space"), "data": settings.pop("data")}
+            settings |= {"objective": "cell-cnn", "options": {**cell, **loading, **training}}
+        recipe = RECIPES.get(settings["objective"])
+        defaults = {} if recipe is None else recipe.defaults
+        return cls(**{**settings, "options": {**defaults, **settings["options"]}})
 
     def to_json(self) -> str:
         """The settings as JSON."""
-        return json.dumps(asdict(self))
+        return json.dumps(self.to_dict())
 
     @classmethod
     def from_json(cls, text: str) -> SearchConfig:
         """The settings that :meth:`to_json` wrote."""
-        return cls(**json.loads(text))
-
-    def make_space(self) -> SearchSpace:
-        """The search space."""
-        from optuna_nas.spaces import SearchSpace
-
-        found = _named("space", self.space, SPACES)
-        made = _made("space", self.space, found) if isinstance(found, type) else found
-        if not isinstance(made, SearchSpace):
-            raise _unfit("space", self.space, made, "a SearchSpace")
-        return made
+        return cls.from_dict(json.loads(text))
 
     def make_sampler(self, worker: int = 0, trials: int = 0) -> BaseSampler:
         """The sampler.
@@ -147,35 +177,34 @@ class SearchConfig:
         from optuna_nas.samplers import ArchitectureSampler
 
         seed = self.seed
-        found = _named("sampler", self.sampler, SAMPLERS)
+        found = named("sampler", self.sampler, SAMPLERS)
         if not (isinstance(found, type) and issubclass(found, ArchitectureSampler)):
             seed = int(np.random.SeedSequence((seed, worker, trials)).generate_state(1)[0])
-        made = _made("sampler", self.sampler, found, seed=seed)
-        if not isinstance(made, BaseSampler):
-            raise _unfit("sampler", self.sampler, made, "a sampler of Optuna")
-        return made
+        arguments = self.recipe.sampler_arguments.get(self.sampler, {})
+        sampler = made("sampler", self.sampler, found, seed=seed, **arguments)
+        if not isinstance(sampler, BaseSampler):
+            raise unfit("sampler", self.sampler, sampler, "a sampler of Optuna")
+        return sampler
 
     def make_pruner(self) -> BasePruner:
-        """The pruner, its steps fitted to the epochs of a training."""
-        return choose("pruner", self.pruner, PRUNERS)(self.training["epochs"])
+        """The pruner, fitted to how often a whole trial reports."""
+        return choose("pruner", self.pruner, PRUNERS)(self.recipe.steps(self.options))
 
-    def make_objective(self, **overrides: Any) -> CellCNN:
-        """The objective, its images loaded."""
-        from optuna_nas.data import load_images
-        from optuna_nas.objectives import CellCNN
+    def make_objective(self) -> Objective:
+        """The objective, its data loaded."""
+        return self.recipe.make_objective(self.options, self.seed, self.artifacts)
 
-        space = self.make_space()
-        data = load_images(self.data, seed=self.seed, **self.loading)
-        arguments = {"seed": self.seed, "artifacts": self.artifacts, **self.training, **overrides}
-        return CellCNN(space, data, **arguments)
+    def on_any_machine(self) -> SearchConfig:
+        """The settings without what is one machine's own, such as its device."""
+        options = {**self.recipe.defaults, **self.recipe.deciding(self.options)}
+        return replace(self, options=options)
 
     def comparable(self) -> dict[str, Any]:
         """The settings on which the values of trials depend."""
-        settings = asdict(self)
-        ignored = ("study", "storage", "artifacts", "sampler", "pruner")
         return {
-            **{name: value for name, value in settings.items() if name not in ignored},
-            "training": {k: v for k, v in settings["training"].items() if k != "device"},
+            "objective": self.objective,
+            "seed": self.seed,
+            **self.recipe.deciding(self.options),
         }
 
     def check_same_values(self, stored: SearchConfig) -> None:
@@ -185,68 +214,23 @@ class SearchConfig:
             ValueError: A setting differs; the message lists them.
         """
         here, there = self.comparable(), stored.comparable()
-        here |= {**here.pop("loading"), **here.pop("training")}
-        there |= {**there.pop("loading"), **there.pop("training")}
-        changed = [
-            f"{name} was {there.get(name)!r} and is {here.get(name)!r}"
-            for name in sorted(here.keys() | there.keys())
-            if here.get(name) != there.get(name)
-        ]
-        if changed:
+        if self.objective != stored.objective:  # whose options are others altogether
+            here, there = {"objective": self.objective}, {"objective": stored.objective}
+        if changed := _differences(there, here):
             raise ValueError(
                 f"The study {self.study!r} was made with other settings, so its values cannot be "
                 f"compared: {'; '.join(changed)}. Use the same settings or another --study."
             )
 
-
-def _named(argument: str, name: str, known: Mapping[str, str]) -> Any:
-    """The object of a known name or of `module:object`."""
-    allowed = f"allowed are {sorted(known)} and module:object"
-    if ":" not in name and name not in known:
-        raise ValueError(f"`{argument}` is {name!r}; {allowed}.")
-    if ":" in name and (here := str(Path.cwd())) not in sys.path:
-        sys.path.append(here)  # one's own modules, also if this is run as an installed program
-    module, _, attribute = known.get(name, name).partition(":")
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    except Exception as error:  # a module of the user's may fail in any way
-        raise ValueError(
-            f"`{argument}` is {name!r}, which cannot be imported "
-            f"({type(error).__name__}: {error}); {allowed}."
-        ) from error
+    def changes(self, stored: SearchConfig) -> list[str]:
+        """What differs from the stored settings although the values can be compared, in words."""
+        there, here = ({name: getattr(c, name) for name in _FREE} for c in (stored, self))
+        return _differences(there, here)
 
 
-def _made(argument: str, name: str, factory: Any, **arguments: Any) -> Any:
-    try:
-        return factory(**arguments)
-    except TypeError as error:
-        raise ValueError(
-            f"`{argument}` is {name!r}, which cannot be called with "
-            f"{', '.join(arguments) or 'no arguments'} ({error}); allowed for module:object is "
-            "what can."
-        ) from error
-
-
-def _unfit(argument: str, name: str, made: Any, allowed: str) -> ValueError:
-    return ValueError(f"`{argument}` is {name!r}, a {type(made).__name__}; allowed is {allowed}.")
-
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-def seconds(text: str | None) -> float | None:
-    """Read a duration such as `90`, `90s`, `15m`, `2h` or `3d`.
-
-    Raises:
-        ValueError: The text is no positive duration.
-    """
-    if text is None:
-        return None
-    number, unit = (text[:-1], text[-1]) if text[-1:] in _UNITS else (text, "s")
-    try:
-        value = float(number) * _UNITS[unit]
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise ValueError(f"`timeout` is {text!r}; allowed are durations such as 90s, 15m or 2h.")
-    return value
+def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{name} was {there.get(name)!r} and is {here.get(name)!r}"
+        for name in sorted(here.keys() | there.keys())
+        if here.get(name) != there.get(name)
+    ]

@@ -10,42 +10,41 @@ if TYPE_CHECKING:
     import optuna
 
     from optuna_nas.cli.config import SearchConfig
-    from optuna_nas.objectives import CellCNN
+    from optuna_nas.cli.objectives.recipe import Objective
+
+__all__ = ["note_text", "replace_note"]
 
 
-def write_note(
-    study: optuna.Study, config: SearchConfig, objective: CellCNN, command: str
-) -> None:
-    """Write the note."""
-    data = objective.data.describe()
-    size = objective.space.size
-    lines = [
-        f"# {config.study}",
-        "",
-        f"Cells of `{objective.space.name}` ({size:,} settings) on `{data['name']}`: "
-        f"{data['train']:,} training, {data['validation']:,} validation and {data['test']:,} test "
-        f"images of {data['in_channels']} x {' x '.join(map(str, data['image_size']))}, "
-        f"{data['num_classes']} classes."
-        if size
-        else f"`{objective.space.name}` on `{data['name']}`.",
-        "",
-        "The value of a trial is its validation accuracy after the last epoch. The test accuracy "
-        "is a user attribute; nothing is searched on it.",
-        "",
-        "Go on with it, or repeat it with another `--study`:",
-        "",
+def note_text(config: SearchConfig, objective: Objective, command: str) -> str:
+    """Write the note.
+
+    Args:
+        config: The settings of the search.
+        objective: The objective made from them.
+        command: The commands that the study was searched with, one a line.
+    """
+    settings = {
+        "objective": config.objective,
+        "sampler": config.sampler,
+        "pruner": config.pruner,
+        "seed": config.seed,
+        **config.options,
+    }
+    lines = [f"# {config.study}"]
+    for paragraph in config.recipe.describe(objective):
+        lines += ["", paragraph]
+    lines += ["", "Go on with it, or repeat it with another `--study`:", ""]
+    for line in command.splitlines():
         # One option a line, because a note does not wrap what is typed.
-        "    " + command.replace(" --", " \\\n        --"),
-        "",
-        "| setting | value |",
-        "|---|---|",
-        f"| sampler | {config.sampler} |",
-        f"| pruner | {config.pruner} |",
-        f"| seed | {config.seed} |",
-        *(
-            f"| {name.replace('_', ' ')} | {value} |"
-            for name, value in config.training.items()
-            if value is not None
-        ),
-    ]
-    optuna_dashboard.save_note(study, "\n".join(lines))
+        lines.append("    " + line.replace(" --", " \\\n        --"))
+    lines += ["", "| setting | value |", "|---|---|"]
+    for name, value in settings.items():
+        if value is not None:
+            lines.append(f"| {name.replace('_', ' ')} | {value} |")
+    return "\n".join(lines)
+
+
+def replace_note(study: optuna.Study, text: str, before: str = "") -> None:
+    """Put a note on a study unless someone has changed the one before."""
+    if optuna_dashboard.get_note(study) == before:
+        optuna_dashboard.save_note(study, text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 import shutil
@@ -43,3 +44,24 @@ def _program() -> list[str]:
     if found is None or not called.exists() or not Path(found).samefile(called):
         return [os.path.relpath(called)] if called.exists() else [called.name]
     return [called.name]
+
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def seconds(text: str | None) -> float | None:
+    """Read a duration such as `90`, `90s`, `15m`, `2h` or `3d`.
+
+    Raises:
+        ValueError: The text is no positive duration.
+    """
+    if text is None:
+        return None
+    number, unit = (text[:-1], text[-1]) if text[-1:] in _UNITS else (text, "s")
+    try:
+        value = float(number) * _UNITS[unit]
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise ValueError(f"`timeout` is {text!r}; allowed are durations such as 90s, 15m or 2h.")
+    return value

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console, Group
 from rich.live import Live
@@ -15,6 +17,8 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     import optuna
+
+    from optuna_nas.cli.objectives.recipe import Options, Recipe
 
 _FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 _STYLES = {TrialState.COMPLETE: "green", TrialState.PRUNED: "yellow", TrialState.FAIL: "red"}
@@ -27,14 +31,24 @@ class Progress:
         console: Where to show it. Without a terminal only finished trials are printed.
         study: The study.
         target: Finished trials to reach.
-        epochs: Epochs of a whole training.
+        recipe: How the objective is made and shown.
+        options: The objective's options.
     """
 
-    def __init__(self, console: Console, study: optuna.Study, target: int, *, epochs: int) -> None:
+    def __init__(
+        self,
+        console: Console,
+        study: optuna.Study,
+        target: int,
+        recipe: Recipe,
+        options: Options,
+    ) -> None:
         self._console = console
         self._study = study
         self._target = target
-        self._epochs = epochs
+        self._step = recipe.step
+        self._reported = recipe.reported(options)
+        self._steps = recipe.steps(options)
         trials = study.get_trials(deepcopy=False)
         self._shown = {t.number for t in trials if t.state.is_finished()}
         self._done_before = sum(t.state in _FINISHED for t in trials)
@@ -86,25 +100,38 @@ class Progress:
         line.append(state, _STYLES[trial.state])
         last = trial.last_step
         if trial.state in _FINISHED and last is not None:
-            line.append(f" accuracy {trial.intermediate_values[last]:.4f}")
-            line.append(f"  epoch {last + 1:>3}/{self._epochs}", "dim")
+            self._add_value(line, trial, last)
+            self._add_step(line, last + 1)
         size = trial.user_attrs.get("parameters")
         if size is not None:
             line.append(f"  {size:>10,} parameters", "dim")
-        complete = [t for t in trials if t.state == TrialState.COMPLETE and t.values]
-        if complete:
-            best = max(complete, key=lambda t: (t.values[0], -t.number))
-            line.append(f"  best {best.values[0]:.4f} (trial {best.number})", "bold")
-        return line
+        return line.append(self._best(trials), "bold")
 
     def _running_line(self, trial: FrozenTrial) -> Text:
         last = trial.last_step
         line = Text(f"trial {trial.number:>4}  ", "cyan")
         line.append("running  ")
         if last is not None:
-            line.append(f" accuracy {trial.intermediate_values[last]:.4f}")
-        line.append(f"  epoch {0 if last is None else last + 1:>3}/{self._epochs}", "dim")
+            self._add_value(line, trial, last)
+        self._add_step(line, 0 if last is None else last + 1)
         return line
+
+    def _add_value(self, line: Text, trial: FrozenTrial, step: int) -> None:
+        line.append(f" {self._reported} {trial.intermediate_values[step]:.4f}")
+
+    def _add_step(self, line: Text, step: int) -> None:
+        line.append(f"  {self._step} {step:>3}/{self._steps}", "dim")
+
+    def _best(self, trials: Sequence[FrozenTrial]) -> str:
+        """The best value so far, or with several objectives those on the Pareto front."""
+        if len(self._study.directions) > 1:
+            return f"  {len(self._study.best_trials)} on the Pareto front"
+        complete = [t for t in trials if t.state == TrialState.COMPLETE and t.values]
+        if not complete:
+            return ""
+        sign = 1 if self._study.direction == StudyDirection.MAXIMIZE else -1
+        best = max(complete, key=lambda t: (sign * t.values[0], -t.number))
+        return f"  best {best.values[0]:.4f} (trial {best.number})"
 
     def _time_left(self, done: int) -> str:
         fresh = done - self._done_before

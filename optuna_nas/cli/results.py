@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import shlex
 import webbrowser
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from optuna_nas.cli.mending import mendable
 from optuna_nas.cli.options import (
     DEFAULT_STORAGE,
     DEFAULT_STUDY,
@@ -20,11 +21,13 @@ from optuna_nas.cli.options import (
     Study,
     next_command,
 )
+from optuna_nas.errors import UserError
 
 if TYPE_CHECKING:
     import optuna
+    from optuna.trial import FrozenTrial
 
-    from optuna_nas.cli.config import SearchConfig
+    from optuna_nas.visualization.report_parts import ReportParts
 
 Output = Annotated[Path | None, typer.Option(help="What to write.")]
 Trial = Annotated[int | None, typer.Option(min=0, help="A trial's number; the best if unset.")]
@@ -32,23 +35,30 @@ Trial = Annotated[int | None, typer.Option(min=0, help="A trial's number; the be
 
 def best(study: Study = DEFAULT_STUDY, storage: Storage = DEFAULT_STORAGE) -> None:
     """Draw the best architecture found so far."""
+    from optuna_nas.cli.studies import load_study
+
     console = Console()
-    found = load_study(study, storage)
-    if not show_best(console, found):
-        raise ValueError(f"The study {study!r} has no complete trial yet.")
+    with mendable():
+        found = load_study(study, storage)
+        parts = report_parts(found)
+    if not show_best(console, found, parts):
+        raise UserError(f"The study {study!r} has no complete trial yet.")
     _print_next(console, next_command("export", study, storage))
 
 
 def report(
     study: Study = DEFAULT_STUDY, storage: Storage = DEFAULT_STORAGE, output: Output = None
 ) -> None:
-    """Write one HTML file with history, importances, learning curves and cells."""
+    """Write one HTML file with history, importances, learning curves and architectures."""
+    from optuna_nas.cli.studies import load_study
     from optuna_nas.trials.folder import safe_name
     from optuna_nas.visualization.report import write_report
 
-    path = write_report(
-        load_study(study, storage), output or Path(f"{safe_name(study)}-report.html")
-    )
+    with mendable():
+        found = load_study(study, storage)
+        parts = report_parts(found)
+    with mendable(OSError):
+        path = write_report(found, output or Path(f"{safe_name(study)}-report.html"), parts=parts)
     console = Console()
     console.print(f"Written: [bold]{escape(str(path))}[/] (open it in a browser)", soft_wrap=True)
     _print_next(console, next_command("export", study, storage))
@@ -62,23 +72,23 @@ def export(
     overwrite: Annotated[bool, typer.Option(help="Replace an existing folder.")] = False,
 ) -> None:
     """Write a trained network as a folder that loads without optuna-nas."""
-    from optuna_nas.export import export_trial
+    from optuna_nas.cli.studies import load_study, stored_config
     from optuna_nas.trials.folder import safe_name
 
     console = Console()
-    found = load_study(study, storage)
-    config = stored_config(found)
+    with mendable():
+        found = load_study(study, storage)
+        config = stored_config(found)
+        chosen = _best_trial(found) if trial is None else _trial(found, trial)
+    recipe = config.recipe
     with console.status("Preparing the network ..."):
-        objective = config.make_objective()
-        folder = export_trial(
-            objective,
-            found,
-            found.best_trial if trial is None else _trial(found, trial),
-            output or Path(f"{safe_name(study)}-export"),
-            overwrite=overwrite,
-        )
+        with mendable():
+            objective = config.make_objective()
+        with mendable(OSError):
+            target = output or Path(f"{safe_name(study)}-export")
+            folder = recipe.export(objective, found, chosen, target, overwrite=overwrite)
     console.print(f"Written: [bold]{escape(str(folder))}[/]", soft_wrap=True)
-    _print_next(console, f"{shlex.join(['python', str(folder / 'predict.py')])} IMAGE ...")
+    _print_next(console, recipe.use(folder))
 
 
 def dashboard(
@@ -91,115 +101,126 @@ def dashboard(
     """Show the studies of a storage, with pictures, in optuna-dashboard."""
     import optuna_dashboard
 
+    from optuna_nas.cli.studies import load_study, stored_config
     from optuna_nas.storages import open_storage
     from optuna_nas.trials import ArtifactFolder
 
-    found = load_study(study, storage)
-    folder = ArtifactFolder(Path(stored_config(found).artifacts))
-    folder.files.mkdir(parents=True, exist_ok=True)
+    with mendable():
+        found = load_study(study, storage)
+        folder = ArtifactFolder(Path(stored_config(found).artifacts))
+        folder.files.mkdir(parents=True, exist_ok=True)
+        opened = open_storage(storage)
     url = f"http://{host}:{port}/dashboard/studies/{found._study_id}"
     Console().print(f"Next: open [bold]{url}[/] in a browser; Ctrl-C stops.", soft_wrap=True)
     if browser:
         webbrowser.open(url)
-    optuna_dashboard.run_server(
-        open_storage(storage), host=host, port=port, artifact_store=folder.store
-    )
+    with mendable(OSError):  # another program may have the port
+        optuna_dashboard.run_server(opened, host=host, port=port, artifact_store=folder.store)
 
 
-def show_best(console: Console, study: optuna.Study) -> bool:
-    """Draw the best architecture and its figures; False if no trial is complete."""
-    from optuna.trial import TrialState
+def show_best(console: Console, study: optuna.Study, parts: ReportParts) -> bool:
+    """Draw the best architecture and its figures, or list the Pareto front.
 
-    from optuna_nas.visualization.cells import cell_text
+    Returns:
+        False if no trial is complete.
+    """
     from optuna_nas.visualization.records import stored_space
 
-    if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+    trials = study.best_trials
+    if not trials:
         return False
+    if len(study.directions) > 1:
+        console.print()
+        console.print(_front(study))
+        return True
     trial = study.best_trial
     space, _ = stored_space(study)
-    text = trial.user_attrs.get("architecture", "")
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_row("best trial", str(trial.number))
-    table.add_row("validation accuracy", f"{trial.value:.4f}")
-    for name, form in {
-        "test_accuracy": "{:.4f}",
-        "parameters": "{:,}",
-        "flops": "{:,}",
-        "seconds": "{:.1f}",
-    }.items():
-        if name in trial.user_attrs:
-            table.add_row(name.replace("_", " "), form.format(trial.user_attrs[name]))
-    if space is not None:
-        architecture = space.architecture(trial.params)
+    drawn = parts.write(trial, space)
+    if drawn is not None:
         console.print()
-        console.print(cell_text(architecture))
-        text = str(architecture)
+        console.print(drawn)
     console.print()
-    console.print(table)
+    console.print(_facts(study, trial, parts))
+    text = _architecture(study, trial)
     console.print(text, soft_wrap=True, markup=False, highlight=False)
     console.print()
     return True
 
 
-def load_study(name: str, storage: str) -> optuna.Study:
-    """Load an existing study.
+_ATTRIBUTES = {
+    "test_accuracy": "{:.4f}",
+    "parameters": "{:,}",
+    "flops": "{:,}",
+    "seconds": "{:.1f}",
+}
+
+
+def _facts(study: optuna.Study, trial: FrozenTrial, parts: ReportParts) -> Table:
+    from optuna_nas.visualization.records import objective_names
+    from optuna_nas.visualization.report_parts import attribute_texts
+
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_row("best trial", str(trial.number))
+    table.add_row(objective_names(study)[0], f"{trial.value:.4f}")
+    for name, form in _ATTRIBUTES.items():
+        if name in trial.user_attrs:
+            table.add_row(name.replace("_", " "), form.format(trial.user_attrs[name]))
+    for heading, text in attribute_texts(trial, parts.attributes).items():
+        table.add_row(heading.lower(), text)
+    return table
+
+
+def _front(study: optuna.Study) -> Table:
+    from optuna_nas.visualization.formats import format_value
+    from optuna_nas.visualization.records import objective_names
+
+    table = Table("trial", *objective_names(study), "architecture", box=SIMPLE)
+    for trial in study.best_trials:
+        values = map(format_value, trial.values)
+        table.add_row(str(trial.number), *values, Text(_architecture(study, trial)))
+    return table
+
+
+def _architecture(study: optuna.Study, trial: FrozenTrial) -> str:
+    """The architecture of a trial as text; empty if it has none."""
+    from optuna_nas.visualization.records import stored_space
+
+    space, _ = stored_space(study)
+    architecture = None if space is None else space.read(trial.params)
+    return str(architecture or trial.user_attrs.get("architecture", ""))
+
+
+def report_parts(study: optuna.Study) -> ReportParts:
+    """How the trials of a study are shown: as its objective says, and else as cells.
 
     Raises:
-        ValueError: There is none of that name; the message lists those there are.
+        ValueError: The study's objective is not known here.
     """
-    import optuna
+    from optuna_nas.cli.studies import CONFIG_ATTRIBUTE, stored_config
+    from optuna_nas.visualization.report_parts import CELLS
 
-    from optuna_nas.cli.config import CONFIG_ATTRIBUTE
-    from optuna_nas.storages import local_file, open_storage, public_address
+    if CONFIG_ATTRIBUTE not in study.user_attrs:
+        return CELLS
+    return stored_config(study).recipe.report_parts()
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    file = local_file(storage)
-    if file is not None and not file.exists():
-        raise ValueError(
-            f"`storage` is {storage!r}, and there is no {str(file)!r} here. Start a search with "
-            "`optuna-nas search`, or name another --storage."
-        )
-    opened = open_storage(storage)
-    try:
-        study = optuna.load_study(study_name=name, storage=opened)
-    except KeyError:
-        names = sorted(study.study_name for study in opened.get_all_studies())
-        raise ValueError(
-            f"`study` is {name!r}; in {public_address(storage)} there are {names}."
-        ) from None
+
+def _best_trial(study: optuna.Study) -> FrozenTrial:
+    numbers = [trial.number for trial in study.best_trials]
+    if not numbers:
+        raise ValueError(f"The study {study.study_name!r} has no complete trial yet.")
     if len(study.directions) > 1:
         raise ValueError(
-            f"`study` is {name!r}, which has {len(study.directions)} objectives; allowed are "
-            "studies with one."
+            f"`study` is {study.study_name!r}, which has {len(study.directions)} objectives; "
+            f"choose a trial with --trial, of the Pareto front: {numbers}."
         )
-    if CONFIG_ATTRIBUTE in study.user_attrs:
-        with suppress(ValueError):  # makes one's own class of spaces known; the rest goes without
-            stored_config(study).make_space()
-    return study
-
-
-def stored_config(study: optuna.Study) -> SearchConfig:
-    """The settings that `optuna-nas search` stored on the study.
-
-    Raises:
-        ValueError: The study was not made by the command.
-    """
-    from optuna_nas.cli.config import CONFIG_ATTRIBUTE, SearchConfig
-
-    stored = study.user_attrs.get(CONFIG_ATTRIBUTE)
-    if stored is None:
-        raise ValueError(
-            f"The study {study.study_name!r} was not made by `optuna-nas search`; use the Python "
-            "functions of the same names."
-        )
-    return SearchConfig(**stored["config"])
+    return study.best_trial
 
 
 def _print_next(console: Console, command: str) -> None:
     console.print(f"Next: [bold]{escape(command)}[/]", soft_wrap=True)
 
 
-def _trial(study: optuna.Study, number: int) -> optuna.trial.FrozenTrial:
+def _trial(study: optuna.Study, number: int) -> FrozenTrial:
     trials = study.get_trials(deepcopy=False)
     if number >= len(trials):
         raise ValueError(f"`trial` is {number}; the study has trials 0 to {len(trials) - 1}.")

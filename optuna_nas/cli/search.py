@@ -4,56 +4,66 @@ from __future__ import annotations
 
 import math
 import os
-import shlex
-import sys
 import time
-import warnings
 from contextlib import closing
-from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from optuna_nas.cli.options import Artifacts, Storage, Study
+from optuna_nas.cli.mending import mendable, show_error
+from optuna_nas.cli.objectives import DEFAULT_OBJECTIVE, RECIPES
+from optuna_nas.cli.objectives.parameters import defaults_in_words, with_options
+from optuna_nas.cli.options import (
+    DEFAULT_STORAGE,
+    DEFAULT_STUDY,
+    Artifacts,
+    Storage,
+    Study,
+    next_command,
+    seconds,
+)
 
 if TYPE_CHECKING:
     import optuna
 
     from optuna_nas.cli.config import SearchConfig
-    from optuna_nas.objectives import CellCNN
+    from optuna_nas.cli.objectives.recipe import Objective
 
 _SEARCH = "The search"
-_DATA = "The images"
-_TRAINING = "The training of one architecture"
+_OBJECTIVES = "; ".join(f"{recipe.name}: {recipe.summary}" for recipe in RECIPES.values())
+_SAMPLER = defaults_in_words({recipe.name: recipe.sampler for recipe in RECIPES.values()})
+_PRUNER = defaults_in_words({recipe.name: recipe.pruner for recipe in RECIPES.values()})
 
 
+@with_options(RECIPES.values())
 def search(
-    study: Study = "nas",
-    storage: Storage = "sqlite:///optuna-nas.db",
+    study: Study = DEFAULT_STUDY,
+    storage: Storage = DEFAULT_STORAGE,
     artifacts: Artifacts = None,
-    space: Annotated[
-        str,
+    objective: Annotated[
+        str | None,
         typer.Option(
-            help="nasbench201, nasbench101, darts, or module:object for your own.",
-            rich_help_panel=_SEARCH,
+            help=f"What one trial does. {_OBJECTIVES}. [dim]\\[default: {DEFAULT_OBJECTIVE}][/dim]"
         ),
-    ] = "nasbench201",
+    ] = None,
     sampler: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="bananas, evolution, local-search, random, tpe, or module:class.",
+            help="bananas, evolution, local-search, nsgaii, random, tpe, or module:class."
+            + _SAMPLER,
             rich_help_panel=_SEARCH,
         ),
-    ] = "bananas",
+    ] = None,
     pruner: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="percentile, median, halving, hyperband or none.", rich_help_panel=_SEARCH
+            help="percentile, median, halving, hyperband or none." + _PRUNER,
+            rich_help_panel=_SEARCH,
         ),
-    ] = "percentile",
+    ] = None,
     trials: Annotated[
         int,
         typer.Option(
@@ -81,106 +91,69 @@ def search(
         typer.Option(min=1, help="Processes on this machine.", rich_help_panel=_SEARCH),
     ] = 1,
     seed: Annotated[
-        int,
-        typer.Option(
-            min=0, help="Seed of sampler, splits and trainings.", rich_help_panel=_SEARCH
-        ),
-    ] = 0,
-    data: Annotated[
-        str,
-        typer.Option(
-            help="digits, a folder or file of images, or a dataset of the Hugging Face hub.",
-            rich_help_panel=_DATA,
-        ),
-    ] = "digits",
-    image_column: Annotated[
-        str | None, typer.Option(help="Column of the images.", rich_help_panel=_DATA)
-    ] = None,
-    label_column: Annotated[
-        str | None, typer.Option(help="Column of the labels.", rich_help_panel=_DATA)
-    ] = None,
-    image_size: Annotated[
-        int | None, typer.Option(help="Resize to this side.", rich_help_panel=_DATA)
-    ] = None,
-    train_size: Annotated[
-        int | None, typer.Option(help="Training images to use.", rich_help_panel=_DATA)
-    ] = None,
-    validation_size: Annotated[
-        int | None, typer.Option(help="Validation images to use.", rich_help_panel=_DATA)
-    ] = None,
-    test_size: Annotated[
-        int | None, typer.Option(help="Test images to use.", rich_help_panel=_DATA)
-    ] = None,
-    epochs: Annotated[
-        int, typer.Option(min=1, help="Passes over the images.", rich_help_panel=_TRAINING)
-    ] = 12,
-    batch_size: Annotated[
-        int, typer.Option(min=2, help="Images of a step.", rich_help_panel=_TRAINING)
-    ] = 64,
-    channels: Annotated[
         int | None,
-        typer.Option(help="Width of the networks; published if unset.", rich_help_panel=_TRAINING),
+        typer.Option(
+            min=0,
+            help="Seed of sampler, splits and trainings. [dim]\\[default: 0][/dim]",
+            rich_help_panel=_SEARCH,
+        ),
     ] = None,
-    cells: Annotated[
-        int | None,
-        typer.Option(help="Depth of the networks; published if unset.", rich_help_panel=_TRAINING),
-    ] = None,
-    learning_rate: Annotated[
-        float, typer.Option(help="Peak of the learning rate.", rich_help_panel=_TRAINING)
-    ] = 0.1,
-    weight_decay: Annotated[
-        float, typer.Option(help="L2 penalty.", rich_help_panel=_TRAINING)
-    ] = 5e-4,
-    cutout: Annotated[
-        int, typer.Option(help="Side of the blanked square.", rich_help_panel=_TRAINING)
-    ] = 0,
-    device: Annotated[
-        str | None,
-        typer.Option(help="cpu, cuda, ...; a GPU if unset.", rich_help_panel=_TRAINING),
-    ] = None,
+    **options: Any,
 ) -> None:
-    """Search architectures; the same command goes on with what was interrupted."""
-    from optuna_nas.cli.config import SearchConfig, seconds
-    from optuna_nas.trials.folder import safe_name
+    """Search architectures; the same command goes on with what was interrupted.
 
-    limit = seconds(timeout)
-    config = SearchConfig(
-        study=study,
-        storage=storage,
-        artifacts=str(Path(artifacts or f"{safe_name(study)}-artifacts")),
-        space=space,
-        sampler=sampler,
-        pruner=pruner,
-        data=data,
-        seed=seed,
-        loading={
-            "image_column": image_column,
-            "label_column": label_column,
-            "image_size": image_size,
-            "train_size": train_size,
-            "validation_size": validation_size,
-            "test_size": test_size,
-        },
-        training={
-            "epochs": epochs,
-            "batch_size": batch_size,
-            "channels": channels,
-            "cells": cells,
-            "learning_rate": learning_rate,
-            "weight_decay": weight_decay,
-            "cutout": cutout,
-            "device": device,
-        },
-    )
+    In a study that exists already, options that are not given are as they were.
+    """
+    from optuna_nas.cli.config import Given, SearchConfig
+    from optuna_nas.cli.studies import find_config, open_study
+
+    given = Given(study, storage, objective, artifacts, sampler, pruner, seed, options)
     console = Console()
-    with console.status("Reading the images ..."):
-        # All that can be wrong is found here, before anything is written or trained.
-        config.make_sampler()
-        config.make_pruner()
-        check_folder(Path(config.artifacts))
-        objective = config.make_objective()
-    opened = open_study(config, objective)
+    with mendable():
+        limit = seconds(timeout)
+        stored = find_config(study, storage)
+        config = SearchConfig.resolve(given, stored)
+        with console.status("Reading the data ..."):
+            # All that can be wrong is found here, before anything is written or trained.
+            if stored is not None:
+                config.check_same_values(stored)
+            check_folder(Path(config.artifacts))
+            config.make_pruner()
+            made = config.make_objective()
+            check_sampler(config, made)
+        opened, changes = open_study(config, made)
+    if inherited := config.inherited(given):
+        words = ", ".join(f"{name.replace('_', ' ')} {v}" for name, v in inherited.items())
+        console.print(f"As in the study so far: {escape(words)}.", soft_wrap=True)
+    if changes:
+        console.print(f"Changed in the study: {escape('; '.join(changes))}.", soft_wrap=True)
     run(console, opened, config, trials=trials, more=more, limit=limit, workers=workers)
+
+
+def check_sampler(config: SearchConfig, objective: Objective) -> None:
+    """Make the sampler once, and if there are several values let it propose something.
+
+    Raises:
+        ValueError: The sampler cannot be had, or is for one value.
+    """
+    import optuna
+
+    sampler = config.make_sampler()
+    if len(objective.directions) > 1:
+        storage = optuna.storages.InMemoryStorage()
+        directions = list(objective.directions)
+        verbosity = optuna.logging.get_verbosity()
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        study = optuna.create_study(storage=storage, sampler=sampler, directions=directions)
+        optuna.logging.set_verbosity(verbosity)
+        try:
+            objective.space.suggest(study.ask())
+        except ValueError as error:
+            raise ValueError(
+                f"`sampler` is {config.sampler!r}, which cannot search for the "
+                f"{len(directions)} values {', '.join(objective.metric_names)} ({error}); allowed "
+                "are nsgaii, random, tpe and samplers of your own for several."
+            ) from error
 
 
 def check_folder(folder: Path) -> None:
@@ -197,56 +170,6 @@ def check_folder(folder: Path) -> None:
         )
 
 
-def open_study(config: SearchConfig, objective: CellCNN) -> optuna.Study:
-    """Create the study, or check that the existing one can be gone on with."""
-    import optuna
-    from optuna.exceptions import ExperimentalWarning
-
-    from optuna_nas.cli.config import CONFIG_ATTRIBUTE
-    from optuna_nas.cli.note import write_note
-    from optuna_nas.spaces import recall_space
-    from optuna_nas.storages import open_storage, public_address
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(
-        study_name=config.study,
-        storage=open_storage(config.storage),
-        directions=objective.directions,
-        load_if_exists=True,
-    )
-    if study.directions != list(objective.directions):
-        raise ValueError(
-            f"The study {config.study!r} has the directions {[d.name for d in study.directions]}, "
-            f"the search needs {[d.name for d in objective.directions]}. Use another --study."
-        )
-    stored = study.user_attrs.get(CONFIG_ATTRIBUTE)
-    if stored is not None:
-        config.check_same_values(type(config)(**stored["config"]))
-        space = recall_space(study)
-        if space is not None and space != objective.space:
-            raise ValueError(
-                f"The study {config.study!r} searches {space!r}, and `space` {config.space!r} is "
-                f"now {objective.space!r}. Use another --study."
-            )
-    elif study.get_trials(deepcopy=False):
-        raise ValueError(
-            f"The study {config.study!r} exists and was not made by `optuna-nas search`. Use "
-            "another --study."
-        )
-    else:
-        # The database's password stays out of the database and of what is shown from it.
-        public = public_address(config.storage)
-        arguments = [argument.replace(config.storage, public) for argument in sys.argv[1:]]
-        command = shlex.join(["optuna-nas", *arguments])
-        stored = {"command": command, "config": asdict(replace(config, storage=public))}
-        study.set_user_attr(CONFIG_ATTRIBUTE, stored)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)
-            study.set_metric_names(list(objective.metric_names))
-        write_note(study, config, objective, command)
-    return study
-
-
 def run(
     console: Console,
     study: optuna.Study,
@@ -258,7 +181,6 @@ def run(
     workers: int,
 ) -> None:
     """Run workers until the study has enough trials, and show how it goes."""
-    from optuna_nas.cli.options import next_command
     from optuna_nas.cli.progress import Progress
     from optuna_nas.cli.results import show_best
     from optuna_nas.cli.supervisor import Supervisor, WorkerError
@@ -278,7 +200,7 @@ def run(
     interrupted = False
     try:
         with (
-            Progress(console, study, target, epochs=config.training["epochs"]) as progress,
+            Progress(console, study, target, config.recipe, config.options) as progress,
             closing(supervisor.run()) as ticks,
         ):
             for _ in ticks:
@@ -286,11 +208,9 @@ def run(
     except KeyboardInterrupt:
         interrupted = True
     except WorkerError as error:
-        Console(stderr=True).print(
-            f"[bold red]Error:[/] {escape(str(error))}", highlight=False, soft_wrap=True
-        )
+        show_error(str(error))
         raise typer.Exit(1) from None
-    show_best(console, study)
+    show_best(console, study, config.recipe.report_parts())
     show, describe = (
         escape(next_command(command, config.study, config.storage))
         for command in ("dashboard", "report")

@@ -17,9 +17,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from typing import TypeAlias
 
     import optuna
+
+    Objective: TypeAlias = Callable[[optuna.Trial], float | Sequence[float]]
 
 _MAX_FAILURES = 3
 """Trials that may fail in a row before a worker gives up."""
@@ -106,11 +109,11 @@ def _wait(study: optuna.Study) -> None:
         fail_stale_trials(study)
 
 
-def _claiming(objective: Callable[[optuna.Trial], float]) -> Callable[[optuna.Trial], float]:
+def _claiming(objective: Objective) -> Objective:
     """Let each trial say who runs it before it is sampled, which may take a while."""
     from optuna_nas.trials.recovery import WORKER_ATTR, worker_identity
 
-    def run(trial: optuna.Trial) -> float:
+    def run(trial: optuna.Trial) -> float | Sequence[float]:
         identity = worker_identity(trial.number)
         trial.storage.set_trial_system_attr(trial._trial_id, WORKER_ATTR, identity)
         return objective(trial)

@@ -6,10 +6,12 @@ from optuna_nas.networks._build import (
     NetworkBuilder,
     NetworkOptions,
     build_network,
+    has_network,
     register_network,
 )
 from optuna_nas.networks.cell_network import CellNetwork
 from optuna_nas.networks.darts import AUXILIARY_WEIGHT, DROP_PATH_PROBABILITY, DARTSNetwork
+from optuna_nas.networks.layer_stack import find_layer_stack, thin
 from optuna_nas.networks.measure import count_macs, count_parameters
 from optuna_nas.networks.nasbench101 import NASBench101Network, compute_vertex_channels
 from optuna_nas.networks.operations import (
@@ -32,8 +34,11 @@ __all__ = [
     "compute_vertex_channels",
     "count_macs",
     "count_parameters",
+    "find_layer_stack",
+    "has_network",
     "known_operations",
     "operation",
     "register_network",
     "register_operation",
+    "thin",
 ]

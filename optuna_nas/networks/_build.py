@@ -123,7 +123,7 @@ def build_network(
             has no auxiliary head.
     """
     space = architecture.space
-    recipe = next((_RECIPES[t] for t in type(space).__mro__ if t in _RECIPES), None)
+    recipe = _recipe(space)
     if recipe is None:
         raise TypeError(
             f"`architecture` is of {space.name}, which has no network; networks are known for "
@@ -143,9 +143,18 @@ def build_network(
         auxiliary=auxiliary,
         generator=generator,
     )
-    with _weights_from(generator):
+    with weights_from(generator):
         network = recipe.build(architecture, options)
     return convert_conv2d_weight_memory_format(network, torch.channels_last)
+
+
+def has_network(space: SearchSpace) -> bool:
+    """Whether networks of a space can be built."""
+    return _recipe(space) is not None
+
+
+def _recipe(space: SearchSpace) -> _Recipe | None:
+    return next((_RECIPES[t] for t in type(space).__mro__ if t in _RECIPES), None)
 
 
 def _positive(name: str, value: int) -> int:
@@ -155,7 +164,7 @@ def _positive(name: str, value: int) -> int:
 
 
 @contextmanager
-def _weights_from(generator: torch.Generator | None) -> Iterator[None]:
+def weights_from(generator: torch.Generator | None) -> Iterator[None]:
     """Let modules, which initialise themselves from the default generator, use this one."""
     if generator is None:
         yield

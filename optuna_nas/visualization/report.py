@@ -25,8 +25,8 @@ from optuna.trial import TrialState
 from plotly.offline import get_plotlyjs
 
 from optuna_nas._version import __version__
+from optuna_nas.errors import UserError
 from optuna_nas.trials.states import write_atomically
-from optuna_nas.visualization.cells import cell_svg
 from optuna_nas.visualization.columns import trial_columns
 from optuna_nas.visualization.description import describe_search, describe_space
 from optuna_nas.visualization.figures import plot_history, plot_importances, plot_learning_curves
@@ -44,6 +44,7 @@ from optuna_nas.visualization.records import (
     read_records,
     stored_space,
 )
+from optuna_nas.visualization.report_parts import CELLS, ReportParts, attribute_texts
 from optuna_nas.visualization.tradeoffs import Size, plot_accuracy_size, plot_pareto_front
 
 if TYPE_CHECKING:
@@ -60,36 +61,43 @@ _DIRECTIONS = {
 }
 
 
-def write_report(study: optuna.Study, path: Path | str, *, title: str | None = None) -> Path:
+def write_report(
+    study: optuna.Study,
+    path: Path | str,
+    *,
+    title: str | None = None,
+    parts: ReportParts = CELLS,
+) -> Path:
     """Write a report of a study as one HTML file without external references.
 
     Args:
         study: The study, in any state: without trials, with failed ones, with several objectives.
         path: The file; it is replaced in one step if it exists.
         title: The heading; None is the study's name.
+        parts: How the trials' architectures are drawn, and what else is shown of them.
 
     Returns:
         The path, absolute.
 
     Raises:
-        ValueError: `path` is a folder.
+        UserError: `path` is a folder.
         OSError: The file cannot be written.
     """
     target = Path(path).expanduser().absolute()
     if target.is_dir():
-        raise ValueError(f"`path` is {str(path)!r}, which is a folder; needed is a file name.")
-    page = _render(study, study.study_name if title is None else title)
+        raise UserError(f"`path` is {str(path)!r}, which is a folder; needed is a file name.")
+    page = _render(study, study.study_name if title is None else title, parts)
     write_atomically(target, page.encode("utf-8", "replace"))
     return target
 
 
-def _render(study: optuna.Study, title: str) -> str:
+def _render(study: optuna.Study, title: str, parts: ReportParts) -> str:
     records = read_records(study)
     best = best_records(study, records)
     template = _template()
     plotly_js = Markup(get_plotlyjs())
     page_js = Markup("".join(template.blocks["script"](template.new_context())))
-    pictures = _pictures(study, _ranked(study, records), _MAX_CELLS)
+    pictures = _pictures(study, _ranked(study, records), parts, _MAX_CELLS)
     picture = next((drawing for record, drawing in pictures if record in best), None)
     return template.render(
         title=title,
@@ -108,10 +116,11 @@ def _render(study: optuna.Study, title: str) -> str:
         best_tiles=_tiles(best[0]) if best else [],
         extremes=_extremes(study, best),
         best_numbers={record.number for record in best},
-        best_facts=_facts(study, best[0], with_params=picture is None) if best else {},
+        best_facts=_facts(study, best[0], parts, with_params=picture is None) if best else {},
         picture=picture,
-        cells=pictures,
-        figures=[_figure(plot) for plot in _plots(study, records)],
+        gallery=parts.gallery if len(study.directions) == 1 else parts.front,
+        pictures=pictures,
+        figures=[_figure(plot) for plot in (*_plots(study, records), *parts.figures(study))],
         records=records,
         columns=trial_columns(study, records),
         space=describe_space(study),
@@ -155,20 +164,16 @@ def _ranked(study: optuna.Study, records: Sequence[TrialRecord]) -> list[TrialRe
 
 
 def _pictures(
-    study: optuna.Study, records: Sequence[TrialRecord], limit: int
+    study: optuna.Study, records: Sequence[TrialRecord], parts: ReportParts, limit: int
 ) -> list[tuple[TrialRecord, Markup]]:
     """Draw the first architectures that differ in what they compute."""
     space, _ = stored_space(study)
-    if space is None:
-        return []
     trials = study.get_trials(deepcopy=False)
     pictures: dict[str, tuple[TrialRecord, Markup]] = {}
     for record in records:
-        architecture = space.read(trials[record.number].params)
-        if architecture is None or not architecture.graph.edges:  # a flat one is no picture
-            continue
-        if architecture.key not in pictures:
-            pictures[architecture.key] = record, Markup(cell_svg(architecture))
+        drawing = parts.draw(trials[record.number], space)
+        if drawing is not None and drawing.key not in pictures:
+            pictures[drawing.key] = record, Markup(drawing.svg())
         if len(pictures) == limit:
             break
     return list(pictures.values())
@@ -183,8 +188,11 @@ def _tiles(record: TrialRecord) -> list[tuple[str, str]]:
     return [(text, name) for text, name in tiles if text != MISSING]
 
 
-def _facts(study: optuna.Study, record: TrialRecord, *, with_params: bool) -> dict[str, str]:
+def _facts(
+    study: optuna.Study, record: TrialRecord, parts: ReportParts, *, with_params: bool
+) -> dict[str, str]:
     """What is known of a trial, without what does not apply to it."""
+    trial = study.get_trials(deepcopy=False)[record.number]
     facts = {
         "Trial": str(record.number),
         **{
@@ -196,10 +204,10 @@ def _facts(study: optuna.Study, record: TrialRecord, *, with_params: bool) -> di
         "FLOPs": "" if record.flops is None else f"{record.flops:,}",
         "Training": format_duration(record.seconds),
         "Epochs": str(record.epochs or ""),
+        **attribute_texts(trial, parts.attributes),
     }
     if with_params:
-        params = study.get_trials(deepcopy=False)[record.number].params
-        facts |= {name: str(value) for name, value in params.items()}
+        facts |= {name: str(value) for name, value in trial.params.items()}
     return {name: text for name, text in facts.items() if text not in ("", MISSING)}
 
 

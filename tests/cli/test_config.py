@@ -10,7 +10,11 @@ from typing import Any
 import optuna
 import pytest
 
-from optuna_nas.cli.config import PRUNERS, SAMPLERS, SPACES, SearchConfig, seconds
+from optuna_nas.cli.config import SAMPLERS, Given, SearchConfig
+from optuna_nas.cli.objectives import RECIPES
+from optuna_nas.cli.objectives.cell_cnn import SPACES, make_space
+from optuna_nas.cli.options import seconds
+from optuna_nas.cli.pruners import PRUNERS
 from optuna_nas.samplers import ArchitectureSampler, BananasSampler
 from optuna_nas.spaces import CellSpace, DARTSSpace, NASBench101Space, NASBench201Space
 
@@ -18,14 +22,46 @@ CONFIG = SearchConfig(
     study="s",
     storage="sqlite:///s.db",
     artifacts="files",
-    space="nasbench201",
+    objective="cell-cnn",
     sampler="bananas",
     pruner="halving",
-    data="digits",
     seed=3,
-    loading={"image_size": None, "train_size": 100},
-    training={"epochs": 8, "channels": 4, "learning_rate": 0.1, "device": None},
+    options={**RECIPES["cell-cnn"].defaults, "train_size": 100, "epochs": 8, "channels": 4},
 )
+
+BEFORE_OBJECTIVES: dict[str, Any] = {
+    "study": "s",
+    "storage": "sqlite:///s.db",
+    "artifacts": "files",
+    "space": "nasbench201",
+    "sampler": "bananas",
+    "pruner": "halving",
+    "data": "digits",
+    "seed": 3,
+    "loading": {
+        "image_column": None,
+        "label_column": None,
+        "image_size": None,
+        "train_size": 100,
+        "validation_size": None,
+        "test_size": None,
+    },
+    "training": {
+        "epochs": 8,
+        "batch_size": 64,
+        "channels": 4,
+        "cells": None,
+        "learning_rate": 0.1,
+        "weight_decay": 5e-4,
+        "cutout": 0,
+        "device": "cpu",
+    },
+}
+"""What a study stored while there was one objective."""
+
+
+def changed(**options: Any) -> SearchConfig:
+    return replace(CONFIG, options={**CONFIG.options, **options})
 
 
 @pytest.fixture
@@ -41,12 +77,32 @@ def own_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
 
 
 def test_settings_survive_json() -> None:
-    config = replace(CONFIG, study='a "quoted" näme', training={"epochs": 1, "learning_rate": 0.1})
+    config = replace(changed(learning_rate=0.1), study='a "quoted" näme')
     assert SearchConfig.from_json(config.to_json()) == config
 
 
+def test_settings_from_before_there_were_objectives_are_read() -> None:
+    old = SearchConfig.from_dict(BEFORE_OBJECTIVES)
+    assert old == changed(device="cpu")
+    CONFIG.check_same_values(old)
+    with pytest.raises(ValueError, match="epochs was 8 and is 9; seed was 3 and is 4"):
+        replace(changed(epochs=9), seed=4).check_same_values(old)
+
+
+def test_an_option_that_came_later_had_its_default() -> None:
+    settings = CONFIG.to_dict()
+    del settings["options"]["cutout"]
+    assert SearchConfig.from_dict(settings) == CONFIG
+
+
+def test_a_study_of_an_objective_that_is_not_known_here() -> None:
+    config = SearchConfig.from_dict({**CONFIG.to_dict(), "objective": "perceptron"})
+    with pytest.raises(ValueError, match=r"`objective` is 'perceptron'; allowed are \['cell-cnn'"):
+        config.make_objective()
+
+
 def test_named_spaces() -> None:
-    made = {name: replace(CONFIG, space=name).make_space() for name in SPACES}
+    made = {name: make_space({"space": name}) for name in SPACES}
     assert made == {
         "nasbench101": NASBench101Space(),
         "nasbench201": NASBench201Space(),
@@ -61,9 +117,9 @@ def test_a_space_of_ones_own_lies_in_the_working_folder(own_modules: Path) -> No
         "class OwnCells(NASBench201Space): pass\n"
         "number = 3\n"
     )
-    space = replace(CONFIG, space="own_cells:space").make_space()
+    space = make_space({"space": "own_cells:space"})
     assert space == CellSpace(3, ["none", "skip_connect"])
-    assert replace(CONFIG, space="own_cells:OwnCells").make_space().name == "OwnCells"
+    assert make_space({"space": "own_cells:OwnCells"}).name == "OwnCells"
     # What is installed comes first: a file of the working folder cannot take its place.
     assert sys.path[-1] == str(own_modules)
 
@@ -86,13 +142,16 @@ def test_a_space_that_cannot_be_had(own_modules: Path, space: str, reason: str) 
     (own_modules / "unfinished.py").write_text("space = (\n")
     (own_modules / "raising.py").write_text("space = 1 / 0\n")
     with pytest.raises(ValueError, match=rf"^`space` is '{space}'.*{reason}"):
-        replace(CONFIG, space=space).make_space()
+        make_space({"space": space})
 
 
 @pytest.mark.parametrize(
     ("sampler", "reason"),
     [
-        ("banana", r"allowed are \['bananas', 'evolution', 'local-search', 'random', 'tpe'\] and"),
+        (
+            "banana",
+            r"allowed are \['bananas', 'evolution', 'local-search', 'nsgaii', .* and module",
+        ),
         ("collections:Counter", r"a Counter; allowed is a sampler of Optuna"),
         ("optuna.samplers:GridSampler", r"cannot be called with seed \(.*search_space"),
     ],
@@ -100,6 +159,9 @@ def test_a_space_that_cannot_be_had(own_modules: Path, space: str, reason: str) 
 def test_a_sampler_that_cannot_be_had(sampler: str, reason: str) -> None:
     with pytest.raises(ValueError, match=rf"^`sampler` is '{sampler}'.*{reason}"):
         replace(CONFIG, sampler=sampler).make_sampler()
+
+
+FOREIGN = ("nsgaii", "random", "tpe")
 
 
 def proposals(sampler: str, **options: int) -> list[dict[str, Any]]:
@@ -111,14 +173,14 @@ def proposals(sampler: str, **options: int) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_samplers_are_seeded(name: str) -> None:
     sampler = replace(CONFIG, sampler=name).make_sampler()
-    assert isinstance(sampler, ArchitectureSampler) == (name not in ("random", "tpe"))
+    assert isinstance(sampler, ArchitectureSampler) == (name not in FOREIGN)
     assert proposals(name) == proposals(name)
     other = replace(CONFIG, sampler=name, seed=4).make_sampler()
     study = optuna.create_study(sampler=other)
     assert NASBench201Space().suggest(study.ask()).params != proposals(name)[0]
 
 
-@pytest.mark.parametrize("name", ["random", "tpe"])
+@pytest.mark.parametrize("name", FOREIGN)
 def test_foreign_samplers_do_not_repeat_each_other_nor_themselves(name: str) -> None:
     first = [
         proposals(name, worker=worker, trials=trials)[0]
@@ -135,7 +197,7 @@ def test_our_samplers_share_the_seed() -> None:
 @pytest.mark.parametrize("name", PRUNERS)
 @pytest.mark.parametrize("epochs", [1, 2, 12, 200])
 def test_pruners_fit_the_epochs(name: str, epochs: int) -> None:
-    pruner = replace(CONFIG, pruner=name, training={"epochs": epochs}).make_pruner()
+    pruner = replace(changed(epochs=epochs), pruner=name).make_pruner()
     study = optuna.create_study(direction="maximize", pruner=pruner)
     bad = range(4, 40, 5)  # one in five, from the start
     pruned = []
@@ -154,6 +216,21 @@ def test_pruners_fit_the_epochs(name: str, epochs: int) -> None:
         assert set(bad) & set(pruned)
 
 
+def test_an_objective_may_have_arguments_for_a_sampler(monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = {"local-search": {"deduplicate": False}}
+    recipe = replace(RECIPES["cell-cnn"], sampler_arguments=arguments)
+    monkeypatch.setitem(RECIPES, "cell-cnn", recipe)
+    made = [replace(CONFIG, sampler=name).make_sampler() for name in ("local-search", "evolution")]
+    assert [getattr(sampler, "_deduplicate", None) for sampler in made] == [False, True]
+
+
+@pytest.mark.parametrize("objective", RECIPES)
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_every_objective_has_every_sampler(objective: str, name: str) -> None:
+    options = RECIPES[objective].defaults
+    replace(CONFIG, objective=objective, options=options, sampler=name).make_sampler()
+
+
 def test_an_unknown_pruner() -> None:
     with pytest.raises(ValueError, match=r"`pruner` is 'asha'; allowed are \['halving', 'hyperb"):
         replace(CONFIG, pruner="asha").make_pruner()
@@ -161,28 +238,25 @@ def test_an_unknown_pruner() -> None:
 
 def test_values_of_the_same_settings_can_be_compared() -> None:
     CONFIG.check_same_values(CONFIG)
-    training = {**CONFIG.training, "device": "cpu"}
-    CONFIG.check_same_values(
-        replace(
-            CONFIG,
-            study="t",
-            storage="other",
-            artifacts="elsewhere",
-            sampler="tpe",
-            pruner="none",
-            training=training,
-        )
+    elsewhere = replace(
+        changed(device="cpu"),
+        study="t",
+        storage="other",
+        artifacts="elsewhere",
+        sampler="tpe",
+        pruner="none",
     )
+    CONFIG.check_same_values(elsewhere)
+    assert elsewhere.changes(CONFIG) == [
+        "artifacts was 'files' and is 'elsewhere'",
+        "pruner was 'halving' and is 'none'",
+        "sampler was 'bananas' and is 'tpe'",
+    ]
+    assert CONFIG.changes(CONFIG) == []
 
 
 def test_the_settings_that_differ_are_named() -> None:
-    stored = replace(
-        CONFIG,
-        seed=0,
-        space="darts",
-        loading={"image_size": 16, "train_size": 100},
-        training={**CONFIG.training, "learning_rate": 0.2},
-    )
+    stored = replace(changed(image_size=16, space="darts", learning_rate=0.2), seed=0)
     with pytest.raises(ValueError, match="made with other settings") as error:
         CONFIG.check_same_values(stored)
     assert str(error.value) == (
@@ -190,7 +264,45 @@ def test_the_settings_that_differ_are_named() -> None:
         "image_size was 16 and is None; learning_rate was 0.2 and is 0.1; seed was 0 and is 3; "
         "space was 'darts' and is 'nasbench201'. Use the same settings or another --study."
     )
-    assert CONFIG.loading["image_size"] is None and CONFIG.training["epochs"] == 8  # untouched
+
+
+def test_what_is_not_given_is_as_it_was_stored_or_else_the_default() -> None:
+    fresh = SearchConfig.resolve(Given("my study", "sqlite:///s.db"), None)
+    assert fresh == SearchConfig(
+        study="my study",
+        storage="sqlite:///s.db",
+        artifacts="my study-artifacts",
+        objective="cell-cnn",
+        sampler="bananas",
+        pruner="percentile",
+        seed=0,
+        options=RECIPES["cell-cnn"].defaults,
+    )
+    stored = replace(changed(device="cpu"), storage="sqlite:////elsewhere/s.db")
+    given = Given("s", "sqlite:///s.db", sampler="tpe", options={"cells": 2, "epochs": None})
+    resolved = SearchConfig.resolve(given, stored)
+    # The device is each machine's own, and the address is the one that was just used.
+    assert resolved == replace(changed(cells=2), sampler="tpe")
+    assert fresh.inherited(Given("my study", "sqlite:///s.db")) == {}
+    assert resolved.inherited(given) == {
+        "artifacts": "files",
+        "pruner": "halving",
+        "seed": 3,
+        "train_size": 100,
+        "epochs": 8,
+        "channels": 4,
+    }
+
+
+def test_what_was_given_counts_also_if_it_is_nothing() -> None:
+    stored = changed(cutout=4)
+    given = Given("s", "", seed=0, options={"cutout": 0})
+    resolved = SearchConfig.resolve(given, stored)
+    assert resolved.seed == 0 and resolved.options["cutout"] == 0
+
+
+def test_what_is_stored_holds_on_any_machine() -> None:
+    assert changed(device="cuda:3").on_any_machine() == CONFIG
 
 
 @pytest.mark.parametrize(

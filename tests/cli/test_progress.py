@@ -8,12 +8,20 @@ import pytest
 from optuna.trial import Trial, TrialState, create_trial
 from rich.console import Console
 
-from optuna_nas.cli.progress import Progress
+from optuna_nas.cli import progress as module
+from optuna_nas.cli.objectives import RECIPES
 
 
 @pytest.fixture
 def study() -> optuna.Study:
     return optuna.create_study(direction="maximize")
+
+
+class Progress(module.Progress):
+    """The progress of trainings of so many epochs."""
+
+    def __init__(self, console: Console, study: optuna.Study, target: int, epochs: int) -> None:
+        super().__init__(console, study, target, RECIPES["cell-cnn"], {"epochs": epochs})
 
 
 @pytest.fixture
@@ -63,6 +71,23 @@ def test_equal_values_leave_the_first_one_best(study: optuna.Study, console: Con
         add(study, 0.5)
         add(study, 0.5)
     assert all(line.endswith("best 0.5000 (trial 0)") for line in written(console))
+
+
+def test_the_best_value_is_the_least_if_the_study_minimises(console: Console) -> None:
+    study = optuna.create_study(direction="minimize")
+    with Progress(console, study, 9, epochs=1):
+        add(study, 0.5)
+        add(study, 0.25)
+        add(study, 0.75)
+    assert written(console)[-1].endswith("  best 0.2500 (trial 1)")
+
+
+def test_of_several_objectives_the_front_is_counted(console: Console) -> None:
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    with Progress(console, study, 9, epochs=1):
+        for values in ((0.5, 10), (0.4, 5), (0.3, 7)):
+            add(study, values=values)
+    assert written(console)[-1] == "trial    2  complete   2 on the Pareto front"
 
 
 def test_an_interrupted_trial_is_named_as_such(study: optuna.Study, console: Console) -> None:

@@ -20,8 +20,8 @@ from optuna.trial import TrialState
 from optuna_dashboard._note import get_note_from_system_attrs
 
 from optuna_nas import storages
-from optuna_nas.cli.config import CONFIG_ATTRIBUTE
 from optuna_nas.cli.progress import Progress
+from optuna_nas.cli.studies import CONFIG_ATTRIBUTE
 from optuna_nas.cli.supervisor import Supervisor
 from optuna_nas.spaces import CellSpace, NASBench201Space, recall_space
 from optuna_nas.visualization.cells import cell_text
@@ -88,7 +88,8 @@ def test_what_is_stored_on_the_study(searched: tuple[Path, str], load: Load) -> 
     assert study.metric_names == ["validation accuracy"]
     stored = study.user_attrs[CONFIG_ATTRIBUTE]
     assert stored["command"].startswith("optuna-nas search --data digits --train-size 100")
-    assert stored["config"]["training"]["epochs"] == 2
+    assert stored["config"]["options"]["epochs"] == 2
+    assert stored["config"]["options"]["device"] is None  # which is each machine's own
     attributes = study._storage.get_study_system_attrs(study._study_id)
     note = get_note_from_system_attrs(attributes, None)["body"]
     assert stored["command"] in note.replace(" \\\n        --", " --")
@@ -99,7 +100,7 @@ def test_the_same_command_again_says_it_is_done(
     call_in: Callable[..., Outcome], copied: Path, tiny: list[str], load: Load
 ) -> None:
     before = len(load(copied).trials)
-    code, out, err = call_in(copied, "search", *tiny, "--trials=2")
+    code, out, err = call_in(copied, "search", *tiny, "--trials=2", "--pruner=none")
     assert (code, err) == (0, "")
     assert out.startswith(f"Study nas is done: {before} trials are finished. More: --more 10\n")
     assert "validation accuracy" in out
@@ -112,7 +113,12 @@ def test_more_goes_on(
     before = load(copied).trials
     code, out, err = call_in(copied, "search", *tiny, "--trials=2", "--more=1", "--sampler=tpe")
     assert (code, err) == (0, "")
-    assert out.startswith(f"Study nas goes on: {len(before)} trials are finished.\n")
+    assert out.splitlines()[:3] == [
+        "As in the study so far: pruner none.",
+        "Changed in the study: sampler was 'bananas' and is 'tpe'.",
+        f"Study nas goes on: {len(before)} trials are finished.",
+    ]
+    assert load(copied).user_attrs[CONFIG_ATTRIBUTE]["config"]["sampler"] == "tpe"
     after = load(copied).trials
     assert len(after) == len(before) + 1
     assert [t.params for t in after[:-1]] == [t.params for t in before]

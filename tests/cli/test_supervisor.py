@@ -49,12 +49,11 @@ def start(
             study="supervised",
             storage="unused",
             artifacts=str(tmp_path / "files"),
-            space="nasbench201",
+            objective="cell-cnn",
             sampler="bananas",
             pruner="none",
-            data="digits",
             seed=0,
-            training={"text": "x" * size},
+            options={"data": "x" * size},
         )
         return Supervisor(study, config, **settings | options)
 
@@ -83,7 +82,7 @@ def test_what_a_worker_is_told(start: Start, study: optuna.Study, tmp_path: Path
         "parent": str(os.getpid()),
     }
     config = SearchConfig.from_json((tmp_path / "read").read_text())
-    assert config.study == "supervised" and config.training == {"text": "x"}
+    assert config.study == "supervised" and config.options["data"] == "x"
 
 
 @pytest.mark.parametrize(("finished", "expected"), [(0, 3), (2, 2), (4, 0), (5, 0)])

@@ -38,12 +38,11 @@ def config(tmp_path: Path) -> SearchConfig:
         study="worked",
         storage=f"sqlite:///{tmp_path / 'study.db'}",
         artifacts=str(tmp_path / "files"),
-        space="nasbench201",
+        objective="cell-cnn",
         sampler="random",
         pruner="none",
-        data="digits",
         seed=0,
-        training={"epochs": 1},
+        options={"epochs": 1},
     )
 
 

@@ -9,6 +9,9 @@ from typing import Any
 import optuna
 import pytest
 
+from optuna_nas.cli.config import Given, SearchConfig
+from optuna_nas.cli.studies import CONFIG_ATTRIBUTE
+
 Command = Callable[..., tuple[int, str, str]]
 
 
@@ -31,6 +34,8 @@ def refused(command: Command, tmp_path: Path) -> Callable[..., str]:
     ("option", "value", "message"),
     [
         ("space", "nasbench301", "`space` is 'nasbench301'; allowed are ['darts', 'nasbench101',"),
+        ("objective", "perceptron", "`objective` is 'perceptron'; allowed are ['cell-cnn', "),
+        ("space", "flat:space", "a FlatSpace, which has no networks; allowed are ['darts', 'nas"),
         ("space", "os:getcwd", "`space` is 'os:getcwd', a builtin_function_or_method; allowed is"),
         ("sampler", "banana", "`sampler` is 'banana'; allowed are ['bananas', 'evolution', 'loc"),
         ("pruner", "asha", "`pruner` is 'asha'; allowed are ['halving', 'hyperband', 'median',"),
@@ -41,6 +46,7 @@ def refused(command: Command, tmp_path: Path) -> Callable[..., str]:
         ("image-column", "picture", "picture"),
         ("image-size", "0", "image_size"),
         ("train-size", "999999", "train_size"),
+        ("batch-size", "1", "`batch_size` is 1; allowed is an integer of 2 or more."),
         ("channels", "0", "`channels` is 0; allowed is an integer of 1 or more."),
         ("cells", "-3", "`cells` is -3; allowed is an integer of 1 or more."),
         ("learning-rate", "0", "`learning_rate` is 0.0; allowed are positive numbers."),
@@ -62,8 +68,36 @@ def test_a_search_that_cannot_be(
     refused: Callable[..., str], tmp_path: Path, option: str, value: str, message: str
 ) -> None:
     (tmp_path / "notes.txt").write_text("these are notes, no images and no database\n" * 50)
+    (tmp_path / "flat.py").write_text(
+        "from optuna.distributions import FloatDistribution\n"
+        "from optuna_nas.spaces import FlatSpace\n"
+        "space = FlatSpace({'x': FloatDistribution(0, 1)})\n"
+    )
     (tmp_path / "empty").mkdir()
     assert message in refused("search", "--channels=4", "--cells=1", f"--{option}={value}")
+
+
+@pytest.mark.parametrize(
+    ("objective", "option", "message"),
+    [
+        (
+            "layer-drop-bert",
+            "--channels=4",
+            "Error: --channels is an option of the objective cell-cnn, not of layer-drop-bert; "
+            "allowed are --batch-size, --data, ",
+        ),
+        (
+            "cell-cnn",
+            "--max-layers=2",
+            "Error: --max-layers is an option of the objective layer-drop-bert, not of cell-cnn; ",
+        ),
+        ("cell-cnn", "--no-warm-start", "Error: --warm-start is an option of the objective layer"),
+    ],
+)
+def test_options_of_another_objective(
+    refused: Callable[..., str], objective: str, option: str, message: str
+) -> None:
+    assert refused("search", f"--objective={objective}", option).startswith(message)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +107,7 @@ def test_a_search_that_cannot_be(
         ("--trials", "many"),
         ("--workers", "0"),
         ("--epochs", "0"),
-        ("--batch-size", "1"),
+        ("--batch-size", "0"),
         ("--seed", "-1"),
         ("--more", "-1"),
         ("--colour", "red"),
@@ -121,11 +155,18 @@ class TestNothingToShow:
         text = refused(name, "--study", "cells")
         assert "`study` is 'cells'; in sqlite:///optuna-nas.db there are ['a', 'b']." in text
 
-    def test_several_objectives(
-        self, refused: Callable[..., str], tmp_path: Path, name: str
-    ) -> None:
-        new_study(tmp_path, directions=["maximize", "minimize"])
-        assert "`study` is 'nas', which has 2 objectives" in refused(name)
+
+def test_of_several_objectives_one_trial_is_chosen(
+    refused: Callable[..., str], tmp_path: Path
+) -> None:
+    study = new_study(tmp_path, directions=["maximize", "minimize"])
+    config = SearchConfig.resolve(Given("nas", ""), None)
+    study.set_user_attr(CONFIG_ATTRIBUTE, {"command": "", "config": config.to_dict()})
+    for values in ([0.5, 10], [0.4, 5], [0.3, 7]):
+        study.add_trial(optuna.create_trial(values=values))
+    assert "has 2 objectives; choose a trial with --trial, of the Pareto front: [0, 1]." in (
+        refused("export")
+    )
 
 
 def new_study(folder: Path, **options: Any) -> optuna.Study:

@@ -1,0 +1,132 @@
+"""`--objective cell-cnn`: train the network of a cell on images."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from optuna_nas.cli.named import made, named, unfit
+from optuna_nas.cli.objectives.images import IMAGE_OPTIONS, describe_images, make_images
+from optuna_nas.cli.objectives.recipe import Option, Options, Recipe
+from optuna_nas.errors import UserError
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.trial import FrozenTrial
+
+    from optuna_nas.objectives import CellCNN
+    from optuna_nas.spaces import SearchSpace
+    from optuna_nas.visualization.report_parts import ReportParts
+
+__all__ = ["CELL_CNN", "SPACES", "make_space"]
+
+SPACES = {
+    "nasbench101": "optuna_nas.spaces:NASBench101Space",
+    "nasbench201": "optuna_nas.spaces:NASBench201Space",
+    "darts": "optuna_nas.spaces:DARTSSpace",
+}
+
+_TRAINING = (
+    Option("epochs", int, 12, "Passes over the training data.", minimum=1),
+    Option("batch_size", int, 64, "Examples of a step.", minimum=2),  # batch norm needs two
+    Option("learning_rate", float, 0.1, "Peak of the learning rate."),
+    Option("weight_decay", float, 5e-4, "L2 penalty."),
+    Option("channels", int, None, "Width of the networks; published if unset."),
+    Option("cells", int, None, "Depth of the networks; published if unset."),
+    Option("cutout", int, 0, "Side of the blanked square."),
+    Option("device", str, None, "cpu, cuda, ...; a GPU if unset.", decides=False),
+)
+
+
+def make_space(options: Options) -> SearchSpace:
+    """Make the space of cells.
+
+    Raises:
+        ValueError: The option `space` names none.
+    """
+    from optuna_nas.spaces import SearchSpace
+
+    name = options["space"]
+    found = named("space", name, SPACES)
+    space = made("space", name, found) if isinstance(found, type) else found
+    if not isinstance(space, SearchSpace):
+        raise unfit("space", name, space, "a SearchSpace")
+    return space
+
+
+def _make_objective(options: Options, seed: int, artifacts: str) -> CellCNN:
+    from optuna_nas.networks import has_network
+    from optuna_nas.objectives import CellCNN
+
+    space = make_space(options)
+    if not has_network(space):
+        raise UserError(
+            f"`space` is {options['space']!r}, a {space.name}, which has no networks; allowed are "
+            f"{sorted(SPACES)} and module:object with a space of cells."
+        )
+    data = make_images(options, seed)
+    training = {option.name: options[option.name] for option in _TRAINING}
+    return CellCNN(space, data, seed=seed, artifacts=artifacts, **training)
+
+
+def _steps(options: Options) -> int:
+    epochs: int = options["epochs"]
+    return epochs
+
+
+def _describe(objective: CellCNN) -> Sequence[str]:
+    size = objective.space.size
+    settings = "" if size is None else f" ({size:,} settings)"
+    return (
+        f"Cells of `{objective.space.name}`{settings} on {describe_images(objective.data)}.",
+        "The value of a trial is its validation accuracy after the last epoch. The test accuracy "
+        "is a user attribute; nothing is searched on it.",
+    )
+
+
+def _export(
+    objective: CellCNN,
+    study: optuna.Study,
+    trial: FrozenTrial,
+    folder: str | Path,
+    *,
+    overwrite: bool,
+) -> Path:
+    from optuna_nas.export import export_trial
+
+    return export_trial(objective, study, trial, folder, overwrite=overwrite)
+
+
+def _use(folder: Path) -> str:
+    return f"{shlex.join(['python', str(folder / 'predict.py')])} IMAGE ..."
+
+
+def _report_parts() -> ReportParts:
+    from optuna_nas.visualization.report_parts import CELLS
+
+    return CELLS
+
+
+CELL_CNN = Recipe(
+    name="cell-cnn",
+    summary="train the network of a cell on images",
+    options=(
+        Option(
+            "space",
+            str,
+            "nasbench201",
+            "nasbench201, nasbench101, darts, or module:object for your own.",
+        ),
+        *IMAGE_OPTIONS,
+        *_TRAINING,
+    ),
+    make_objective=_make_objective,
+    steps=_steps,
+    describe=_describe,
+    export=_export,
+    use=_use,
+    report_parts=_report_parts,
+    know=make_space,
+)

@@ -1,0 +1,153 @@
+"""How the command line searches with an objective: one recipe for each.
+
+A recipe is made of functions, one for each thing that differs between objectives. They import
+what they need when they run, so that `--help` answers at once. A new objective is a new module
+with a recipe in it, listed in :mod:`optuna_nas.cli.objectives`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import optuna
+    from optuna.trial import FrozenTrial
+
+    from optuna_nas.spaces import SearchSpace
+    from optuna_nas.visualization.report_parts import ReportParts
+
+__all__ = ["Exporter", "Objective", "Option", "Options", "Recipe"]
+
+Options: TypeAlias = Mapping[str, Any]
+"""The options of a recipe by name, complete."""
+
+
+def _nothing(options: Options) -> None:
+    """Import no modules: what the options name is built in."""
+
+
+def _accuracy(options: Options) -> str:
+    """Trials report their accuracy, whatever the options."""
+    return "accuracy"
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of `optuna-nas search` that not every objective has, or not with one default.
+
+    Attributes:
+        name: Its name in Python; `batch_size` is `--batch-size`.
+        kind: The type of its value. Objectives that share a name share the type.
+        default: Its value if it is not given.
+        help: What it is, in a few words.
+        minimum: The least number that the parser lets through.
+        decides: Whether the values of trials depend on it. If so, it is stored on the study and
+            stays as it is; if not, as a device, it is each machine's own.
+    """
+
+    name: str
+    kind: type[int] | type[float] | type[str] | type[bool]
+    default: Any
+    help: str
+    minimum: int | None = None
+    decides: bool = True
+
+    @property
+    def flag(self) -> str:
+        """The option as it is typed."""
+        return "--" + self.name.replace("_", "-")
+
+
+class Objective(Protocol):
+    """What the command line needs of every objective."""
+
+    @property
+    def space(self) -> SearchSpace:
+        """What it searches."""
+
+    @property
+    def directions(self) -> Sequence[optuna.study.StudyDirection]:
+        """One direction for each value."""
+
+    @property
+    def metric_names(self) -> Sequence[str]:
+        """What the values are called."""
+
+    def __call__(self, trial: optuna.Trial) -> float | Sequence[float]:
+        """Run a trial."""
+
+
+class Exporter(Protocol):
+    """Writes what a trial has learnt as a folder that others can use."""
+
+    def __call__(
+        self,
+        objective: Any,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        folder: str | Path,
+        *,
+        overwrite: bool,
+    ) -> Path:
+        """Write the folder and return it, absolute.
+
+        Raises:
+            OSError: There is something at `folder` that stays, or it cannot be written.
+            UserError: The trial has nothing to export.
+        """
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the command line searches with an objective.
+
+    Attributes:
+        name: What `--objective` calls it.
+        summary: What one trial does, in a few words.
+        options: The options it has beside those of every search.
+        make_objective: The objective, its data loaded, from the options, the seed and the folder
+            of artifacts. What is wrong with them is a `ValueError` or an `OSError`, before
+            anything is trained or written.
+        steps: How many values a whole trial reports; pruners and progress are fitted to it.
+        describe: What is searched, in sentences, for the note on the study.
+        export: Writes what `optuna-nas export` writes.
+        use: The command that uses an exported folder.
+        report_parts: What a report and the terminal show of its trials.
+        know: Imports modules of the user's own that stored options name, so that what a study
+            stores can be read.
+        reported: What a trial reports after each step.
+        step: What a step is called.
+        sampler: The sampler if none is chosen.
+        pruner: The pruner if none is chosen.
+        sampler_arguments: By the name of a sampler, its arguments beside the seed.
+    """
+
+    name: str
+    summary: str
+    options: tuple[Option, ...]
+    make_objective: Callable[[Options, int, str], Objective]
+    steps: Callable[[Options], int]
+    describe: Callable[[Any], Sequence[str]]
+    export: Exporter
+    use: Callable[[Path], str]
+    report_parts: Callable[[], ReportParts]
+    know: Callable[[Options], object] = _nothing
+    reported: Callable[[Options], str] = _accuracy
+    step: str = "epoch"
+    sampler: str = "bananas"
+    pruner: str = "percentile"
+    sampler_arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The default of each option."""
+        return {option.name: option.default for option in self.options}
+
+    def deciding(self, options: Options) -> dict[str, Any]:
+        """The options that the values of trials depend on."""
+        own = {option.name for option in self.options if not option.decides}
+        return {name: value for name, value in options.items() if name not in own}

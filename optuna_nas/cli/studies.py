@@ -1,0 +1,238 @@
+"""The study of a search: made, gone on with, or looked at."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import warnings
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from optuna_nas.cli.config import SearchConfig
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.storages import BaseStorage
+
+    from optuna_nas.cli.objectives.recipe import Objective
+    from optuna_nas.trials import ArtifactFolder
+
+__all__ = ["CONFIG_ATTRIBUTE", "find_config", "load_study", "open_study", "stored_config"]
+
+CONFIG_ATTRIBUTE = "optuna_nas:search"
+"""Study user attribute with the settings of the search."""
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """What the study says of its search: the commands, one a line, and the settings."""
+
+    command: str
+    config: SearchConfig
+
+    @classmethod
+    def read(cls, study: optuna.Study) -> _Stored | None:
+        stored = study.user_attrs.get(CONFIG_ATTRIBUTE)
+        if stored is None:
+            return None
+        return cls(stored["command"], SearchConfig.from_dict(stored["config"]))
+
+    def write(self, study: optuna.Study) -> None:
+        settings = {"command": self.command, "config": self.config.to_dict()}
+        study.set_user_attr(CONFIG_ATTRIBUTE, settings)
+
+
+def find_config(name: str, storage: str) -> SearchConfig | None:
+    """The settings of a study, or None if there is no such study yet, or it has none.
+
+    Nothing is made on the way.
+
+    Raises:
+        ValueError: The storage cannot be opened.
+    """
+    from optuna_nas.storages import local_file, open_storage
+
+    file = local_file(storage)
+    if file is not None and not file.exists():
+        return None
+    study = _find(name, open_storage(storage))
+    stored = None if study is None else _Stored.read(study)
+    return None if stored is None else stored.config
+
+
+def open_study(config: SearchConfig, objective: Objective) -> tuple[optuna.Study, list[str]]:
+    """Create the study, or go on with the existing one if that is possible.
+
+    Returns:
+        The study, and which of its settings were changed, in words.
+
+    Raises:
+        ValueError: The study cannot be gone on with: it was made in another way, or its files lie
+            elsewhere.
+    """
+    import optuna
+
+    from optuna_nas.storages import open_storage
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(
+        study_name=config.study,
+        storage=open_storage(config.storage),
+        directions=list(objective.directions),
+        load_if_exists=True,
+    )
+    if study.directions != list(objective.directions):
+        raise ValueError(
+            f"The study {config.study!r} has the directions {[d.name for d in study.directions]}, "
+            f"the search needs {[d.name for d in objective.directions]}. Use another --study."
+        )
+    stored = _Stored.read(study)
+    if stored is not None:
+        return study, _go_on(study, stored, config, objective)
+    if study.get_trials(deepcopy=False):
+        raise ValueError(
+            f"The study {config.study!r} exists and was not made by `optuna-nas search`. Use "
+            "another --study."
+        )
+    _begin(study, config, objective)
+    return study, []
+
+
+def _begin(study: optuna.Study, config: SearchConfig, objective: Objective) -> None:
+    from optuna.exceptions import ExperimentalWarning
+
+    from optuna_nas.cli.note import note_text, replace_note
+
+    new = _Stored(_command(config), _public(config))
+    new.write(study)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        study.set_metric_names(list(objective.metric_names))
+    replace_note(study, note_text(new.config, objective, new.command))
+
+
+def _go_on(
+    study: optuna.Study, stored: _Stored, config: SearchConfig, objective: Objective
+) -> list[str]:
+    """Check that the settings fit the study, and store those that may change."""
+    from optuna_nas.cli.note import note_text, replace_note
+    from optuna_nas.spaces import recall_space
+
+    config.check_same_values(stored.config)
+    space = recall_space(study)
+    if space is not None and space != objective.space:
+        raise ValueError(
+            f"The study {config.study!r} searches {space!r}, and the search now has "
+            f"{objective.space!r}. Use another --study."
+        )
+    changes = config.changes(stored.config)
+    if changes:
+        _check_files(study, stored.config.artifacts, config.artifacts)
+        settings = replace(_public(config), storage=stored.config.storage)
+        now = _Stored(f"{stored.command}\n{_command(config)}", settings)
+        now.write(study)
+        before = note_text(stored.config, objective, stored.command)
+        replace_note(study, note_text(now.config, objective, now.command), before)
+    return changes
+
+
+def _check_files(study: optuna.Study, before: str, now: str) -> None:
+    """Refuse another folder of artifacts while the study's files are in the one before.
+
+    A folder that was moved, or has another path on this machine, is as good as the one before.
+
+    Raises:
+        ValueError: The files are there, and none of them is here.
+    """
+    from optuna_nas.trials import ArtifactFolder
+
+    old, new = (ArtifactFolder(Path(path)) for path in (before, now))
+    if old.path != new.path and _has_files(old, study) and not _has_files(new, study):
+        raise ValueError(
+            f"`artifacts` is {now!r}, but the pictures, checkpoints and weights of the study "
+            f"{study.study_name!r} are in {before!r}. Move that folder first, or go on with "
+            f"{shlex.join(['--artifacts', before])}."
+        )
+
+
+def _has_files(folder: ArtifactFolder, study: optuna.Study) -> bool:
+    from optuna.artifacts import get_all_artifact_meta
+
+    if folder.weights(study.study_name, 0).parent.exists():
+        return True
+    return any(
+        (folder.files / meta.artifact_id).exists()
+        for trial in study.get_trials(deepcopy=False)
+        for meta in get_all_artifact_meta(trial, storage=study._storage)
+    )
+
+
+def load_study(name: str, storage: str) -> optuna.Study:
+    """Load an existing study.
+
+    Raises:
+        ValueError: There is none of that name; the message lists those there are.
+    """
+    import optuna
+
+    from optuna_nas.storages import local_file, open_storage, public_address
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    file = local_file(storage)
+    if file is not None and not file.exists():
+        raise ValueError(
+            f"`storage` is {storage!r}, and there is no {str(file)!r} here. Start a search with "
+            "`optuna-nas search`, or name another --storage."
+        )
+    opened = open_storage(storage)
+    study = _find(name, opened)
+    if study is None:
+        names = sorted(study.study_name for study in opened.get_all_studies())
+        raise ValueError(f"`study` is {name!r}; in {public_address(storage)} there are {names}.")
+    if CONFIG_ATTRIBUTE in study.user_attrs:
+        with suppress(ValueError):  # makes one's own class of spaces known; the rest goes without
+            config = stored_config(study)
+            config.recipe.know(config.options)
+    return study
+
+
+def stored_config(study: optuna.Study) -> SearchConfig:
+    """The settings that `optuna-nas search` stored on the study.
+
+    Raises:
+        ValueError: The study was not made by the command.
+    """
+    stored = _Stored.read(study)
+    if stored is None:
+        raise ValueError(
+            f"The study {study.study_name!r} was not made by `optuna-nas search`; use the Python "
+            "functions of the same names."
+        )
+    return stored.config
+
+
+def _find(name: str, storage: BaseStorage) -> optuna.Study | None:
+    import optuna
+
+    try:
+        return optuna.load_study(study_name=name, storage=storage)
+    except KeyError:
+        return None
+
+
+def _command(config: SearchConfig) -> str:
+    """What was typed, without the password of the database."""
+    from optuna_nas.storages import public_address
+
+    public = public_address(config.storage)
+    arguments = [argument.replace(config.storage, public) for argument in sys.argv[1:]]
+    return shlex.join(["optuna-nas", *arguments])
+
+
+def _public(config: SearchConfig) -> SearchConfig:
+    """What is stored: neither the database's password nor what is this machine's own."""
+    from optuna_nas.storages import public_address
+
+    return replace(config.on_any_machine(), storage=public_address(config.storage))
