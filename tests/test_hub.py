@@ -21,6 +21,7 @@ PACKAGES = {
     "samplers/bananas": optuna_nas.samplers.BananasSampler,
     "samplers/regularized_evolution": optuna_nas.samplers.RegularizedEvolutionSampler,
     "objectives/cell_cnn": optuna_nas.objectives.CellCNN,
+    "objectives/darts": optuna_nas.objectives.Darts,
 }
 CATEGORY_TAGS = {"samplers": "sampler", "objectives": "benchmark"}
 FIELDS = ("author", "title", "description", "tags", "optuna_versions", "license")

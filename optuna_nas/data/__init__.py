@@ -1,4 +1,4 @@
-"""Data to train on: labelled images from a name, a local path or a hub id."""
+"""Data to train on: labelled images or texts from a name, a local path or a hub id."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ from optuna_nas.data.augmentation import augment
 from optuna_nas.data.image_data import ImageData, ImageSplit, batches
 from optuna_nas.data.images import load_images
 from optuna_nas.data.normalisation import channel_statistics, normalise
+from optuna_nas.data.text import load_text
+from optuna_nas.data.text_data import TextData, TextSplit
 
 __all__ = [
     "ImageData",
     "ImageSplit",
+    "TextData",
+    "TextSplit",
     "augment",
     "batches",
     "channel_statistics",
     "load_images",
+    "load_text",
     "normalise",
 ]

@@ -1,4 +1,4 @@
-"""Which columns of a table hold the images and the labels.
+"""Which columns of a table hold the images or texts, and the labels.
 
 A column is found by its type and its name: among the columns of a fitting type, the one with a
 common name, or else the only one. Where that leaves a doubt, nothing is guessed and the error
@@ -12,6 +12,10 @@ from typing import Any
 import datasets
 
 IMAGE_NAMES = ("image", "images", "img", "picture", "pixels")
+TEXT_NAMES = (
+    *("text", "sentence", "content", "review", "question", "document"),
+    *("comment", "tweet", "headline", "title", "utterance", "message"),
+)
 LABEL_NAMES = ("label", "labels", "fine_label", "class", "target", "category", "y")
 
 
@@ -34,6 +38,31 @@ def find_image_column(dataset: datasets.Dataset, *, name: str | None, where: str
     """
     fitting = [column for column, feature in dataset.features.items() if _is_image(feature)]
     return _choose(dataset, fitting, IMAGE_NAMES, name=name, role="image", where=where)
+
+
+def find_text_column(
+    dataset: datasets.Dataset, *, name: str | None, label_column: str, where: str
+) -> str:
+    """Find the column of texts.
+
+    Args:
+        dataset: The table to look in.
+        name: The column's name, or None to find it.
+        label_column: The column of labels, which may hold strings too.
+        where: What the table is, for error messages.
+
+    Returns:
+        The column's name.
+
+    Raises:
+        ValueError: If there is no such column, it holds no texts, or several could be meant.
+    """
+    fitting = [
+        column
+        for column, feature in dataset.features.items()
+        if column != label_column and _is_value(feature, "string", "large_string")
+    ]
+    return _choose(dataset, fitting, TEXT_NAMES, name=name, role="text", where=where)
 
 
 def find_label_column(dataset: datasets.Dataset, *, name: str | None, where: str) -> str:

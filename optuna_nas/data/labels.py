@@ -77,7 +77,7 @@ def align_labels(
     unknown = [names[number] for number in np.unique(labels) if names[number] not in trained]
     if unknown:
         raise ValueError(
-            f"{where} has {len(unknown)} classes without a training image: {unknown[:10]}."
+            f"{where} has {len(unknown)} classes without a training example: {unknown[:10]}."
         )
     numbers = np.array([trained.get(name, -1) for name in names], dtype=np.int64)
     return np.take(numbers, labels)

@@ -3,18 +3,21 @@
 A folder is one of these, looked for in this order:
 
 1. What `Dataset.save_to_disk` or `DatasetDict.save_to_disk` wrote.
-2. `.parquet` or `.arrow` files, in the folder itself, or else all in one folder below it. Files
-   named `train*`, `test*` and `validation*` (or `val`, `valid`, `dev`) are splits, any number of
-   files each; if no file has such a name, all of them are one split.
-3. One subfolder of image files for each class, at the top or in folders named after splits.
+2. `.parquet` or `.arrow` files (for text also `.csv`, `.tsv`, `.json` and `.jsonl`), in the folder
+   itself, or else all in one folder below it. Files named `train*`, `test*` and `validation*` (or
+   `val`, `valid`, `dev`) are splits, any number of files each; if no file has such a name, all of
+   them are one split.
+3. For images, one subfolder of image files for each class, at the top or in folders named after
+   splits.
 """
 
 from __future__ import annotations
 
 import glob
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import datasets
 import PIL.Image
@@ -22,9 +25,13 @@ import PIL.Image
 from optuna_nas.data.split_names import TRAIN, all_or_none, folder_role, split_role
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
-_TABLE_BUILDERS = {".parquet": "parquet", ".arrow": "arrow"}
+Loaded = TypeVar("Loaded")
+
+_TABLES = {".parquet": "parquet", ".arrow": "arrow"}
+_TEXT_TABLES = {**_TABLES, ".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json"}
+_OPTIONS = {".tsv": {"sep": "\t"}}
 
 
 def open_path(path: Path) -> dict[str, datasets.Dataset]:
@@ -39,19 +46,45 @@ def open_path(path: Path) -> dict[str, datasets.Dataset]:
     Raises:
         ValueError: If it is none of these, or cannot be read.
     """
+    return _open_known(path, _TABLES) or _open_image_folder(path)
+
+
+def open_text_path(path: Path) -> dict[str, datasets.Dataset]:
+    """Open a local file or folder of text.
+
+    Args:
+        path: A `.parquet`, `.arrow`, `.csv`, `.tsv`, `.json` or `.jsonl` file, or a folder as
+            described above.
+
+    Returns:
+        The splits by name.
+
+    Raises:
+        ValueError: If it is none of these, or cannot be read.
+    """
+    splits = _open_known(path, _TEXT_TABLES)
+    if splits is None:
+        raise ValueError(f"{path} holds none of the files that can be read: {[*_TEXT_TABLES]}.")
+    return splits
+
+
+def _open_known(path: Path, formats: Mapping[str, str]) -> dict[str, datasets.Dataset] | None:
+    """Open a file, a saved dataset or a folder of tables; None if it is another folder."""
     if path.is_file():
-        if path.suffix not in _TABLE_BUILDERS:
-            raise ValueError(f"{path} is not one of the files that can be read: .parquet, .arrow.")
+        if path.suffix not in formats:
+            raise ValueError(
+                f"{path} is not one of the files that can be read: {', '.join(formats)}."
+            )
         return _read_tables(path, {TRAIN: [path]})
     if (path / "dataset_dict.json").exists() or (path / "state.json").exists():
         saved = _reading(path, lambda: datasets.load_from_disk(str(path)))
         return dict(saved) if isinstance(saved, datasets.DatasetDict) else {TRAIN: saved}
-    tables = _tables(path.iterdir()) or _tables(path.rglob("*"))
-    return _open_tables(path, tables) if tables else _open_image_folder(path)
+    tables = _tables(path.iterdir(), formats) or _tables(path.rglob("*"), formats)
+    return _open_tables(path, tables) if tables else None
 
 
-def _tables(entries: Iterable[Path]) -> list[Path]:
-    return sorted(entry for entry in entries if entry.suffix in _TABLE_BUILDERS)
+def _tables(entries: Iterable[Path], formats: Mapping[str, str]) -> list[Path]:
+    return sorted(entry for entry in entries if entry.suffix in formats)
 
 
 def _open_tables(folder: Path, files: list[Path]) -> dict[str, datasets.Dataset]:
@@ -70,12 +103,23 @@ def _open_tables(folder: Path, files: list[Path]) -> dict[str, datasets.Dataset]
 
 
 def _read_tables(path: Path, files: dict[str, list[Path]]) -> dict[str, datasets.Dataset]:
-    builders = {_TABLE_BUILDERS[file.suffix] for split in files.values() for file in split}
+    [suffix] = {file.suffix for split in files.values() for file in split}
+    options = _OPTIONS.get(suffix, {})
     patterns = {  # `datasets` takes every name for a glob pattern
         split: [glob.escape(str(file.absolute())) for file in names]
         for split, names in files.items()
     }
-    return dict(_reading(path, lambda: datasets.load_dataset(builders.pop(), data_files=patterns)))
+    return {  # one by one: a test split for a competition lacks the labels
+        split: _reading(path, partial(_load_tables, suffix, split, names, options))
+        for split, names in patterns.items()
+    }
+
+
+def _load_tables(
+    suffix: str, split: str, names: list[str], options: Mapping[str, str]
+) -> datasets.Dataset:
+    loaded = datasets.load_dataset(_TEXT_TABLES[suffix], data_files={split: names}, **options)
+    return loaded[split]
 
 
 def _open_image_folder(root: Path) -> dict[str, datasets.Dataset]:
@@ -121,7 +165,7 @@ def _is_image(file: Path) -> bool:
     return readable and not file.name.startswith(".") and file.is_file()
 
 
-def _reading(path: Path, read: Callable[[], datasets.DatasetDict]) -> datasets.DatasetDict:
+def _reading(path: Path, read: Callable[[], Loaded]) -> Loaded:
     try:
         return read()
     except Exception as error:

@@ -28,14 +28,17 @@ from optuna_nas.data.local_files import open_path
 from optuna_nas.data.split_names import TRAIN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 _DIGITS_GREY_STEP = 15  # grey levels 0..16 become 0..240: exact in a byte, where 255 / 16 is not
 
 
 def open_source(
-    source: str | Path, *, config_name: str | None = None
+    source: str | Path,
+    *,
+    config_name: str | None = None,
+    open_local: Callable[[Path], dict[str, datasets.Dataset]] = open_path,
 ) -> dict[str, datasets.Dataset]:
     """Open a source of labelled examples.
 
@@ -43,6 +46,7 @@ def open_source(
         source: `"digits"`, a local file or folder, or a hub id. A local path wins over a hub id;
             a local folder called `digits` is reached as `./digits` or as a `Path`.
         config_name: The configuration of a hub dataset that has several.
+        open_local: Opens a local path.
 
     Returns:
         The source's splits by name, in the source's own order.
@@ -58,7 +62,7 @@ def open_source(
     path = Path(source).expanduser()
     with _no_progress_bars():
         if str(source) and path.exists():
-            return open_path(path)
+            return open_local(path)
         return _open_hub(source, path, config_name)
 
 

@@ -1,4 +1,4 @@
-"""Which rows of the source become training, validation and test images.
+"""Which rows of the source become training, validation and test examples.
 
 Parts of a table are disjoint, seeded and stratified by class:
 
@@ -39,16 +39,16 @@ def check_integer(name: str, value: int | None, *, least: int) -> None:
 
 @dataclass(frozen=True)
 class SplitSizes:
-    """How many images each split is to have.
+    """How many examples each split is to have.
 
     Attributes:
-        train: The number of training images, or None for all that are left.
-        validation: The number of validation images, or None for a fraction.
-        test: The number of test images, or None for the whole test split, or for a fraction of
+        train: The number of training examples, or None for all that are left.
+        validation: The number of validation examples, or None for a fraction.
+        test: The number of test examples, or None for the whole test split, or for a fraction of
             the training split if there is no test split.
-        validation_fraction: The share of validation images among those of training and
-            validation, so that 4,000 training images come with 1,000 for validation at 0.2.
-        test_fraction: The share of test images in the training split, if there is no test split.
+        validation_fraction: The share of validation examples among those of training and
+            validation, so that 4,000 training examples come with 1,000 for validation at 0.2.
+        test_fraction: The share of test examples in the training split, if there is no test split.
 
     Raises:
         TypeError: If a number is not of its type.
@@ -71,7 +71,7 @@ class SplitSizes:
                 raise ValueError(f"{name} must be between 0 and 1, got {fraction}.")
 
     def train_and_validation(self, available: int) -> tuple[int, int]:
-        """Return the numbers of training and validation images out of those available.
+        """Return the numbers of training and validation examples out of those available.
 
         Raises:
             ValueError: If there are too few; the message has the numbers.
@@ -86,7 +86,7 @@ class SplitSizes:
         train = available - validation if self.train is None else self.train
         if train < 1 or train + validation > available:
             raise ValueError(
-                f"The training split has {available} images to train and validate on, but "
+                f"The training split has {available} examples to train and validate on, but "
                 f"{max(train, 1)} to train and {validation} to validate on are asked for "
                 f"(train_size={self.train}, validation_size={self.validation}, "
                 f"validation_fraction={self.validation_fraction})."
@@ -123,7 +123,9 @@ def draw_rows(
     rng, test_rng = np.random.default_rng(seed).spawn(2)
     labels = train_labels if test_labels is None else test_labels
     if sizes.test is not None and sizes.test > len(labels):
-        raise ValueError(f"test_size={sizes.test}, but there are {len(labels)} images to test on.")
+        raise ValueError(
+            f"test_size={sizes.test}, but there are {len(labels)} examples to test on."
+        )
     if test_labels is None:
         test = sizes.test or max(1, round(len(train_labels) * sizes.test_fraction))
         train, validation = sizes.train_and_validation(len(train_labels) - test)

@@ -10,15 +10,28 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from optuna_nas.objectives.cell_cnn import CellCNN
+    from optuna_nas.objectives.darts import Darts, derived_params
+    from optuna_nas.objectives.layer_drop_bert import LayerDropBert
     from optuna_nas.objectives.tabular import NASBench101, NASBench201, TabularBenchmark
 
-__all__ = ["CellCNN", "NASBench101", "NASBench201", "TabularBenchmark"]
+__all__ = [
+    "CellCNN",
+    "Darts",
+    "LayerDropBert",
+    "NASBench101",
+    "NASBench201",
+    "TabularBenchmark",
+    "derived_params",
+]
 
 _MODULES = {
     "CellCNN": "cell_cnn",
+    "Darts": "darts",
+    "LayerDropBert": "layer_drop_bert",
     "NASBench101": "tabular",
     "NASBench201": "tabular",
     "TabularBenchmark": "tabular",
+    "derived_params": "darts",
 }
 
 

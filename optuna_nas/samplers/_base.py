@@ -28,7 +28,8 @@ from optuna.samplers import BaseSampler, PartialFixedSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_nas._checks import checked_integer
-from optuna_nas.samplers._history import PROPOSAL_ATTRIBUTE, History, HistoryReader
+from optuna_nas.samplers._history import History
+from optuna_nas.samplers._reading import PROPOSAL_ATTRIBUTE, HistoryReader
 from optuna_nas.spaces import Architecture, FlatSpace, SearchSpace, recall_space
 from optuna_nas.spaces.flat import draw
 
@@ -51,6 +52,7 @@ class Request:
         history: What is known.
         pinned: Parameters that are already decided (enqueued or fixed).
         seed: The sampler's seed.
+        lean: Whether parts that cannot reach the output are left out of what is proposed.
     """
 
     study: object
@@ -59,6 +61,7 @@ class Request:
     history: History
     pinned: dict[str, Any]
     seed: int
+    lean: bool = False
 
     def rng(self, *salt: int) -> np.random.Generator:
         """A generator that depends on the seed and the salt only."""
@@ -66,9 +69,11 @@ class Request:
 
     def adopt(self, architecture: Architecture) -> Architecture | None:
         """Set the pinned parameters; None if no network can be built then."""
-        if not self.pinned:
+        simple = self.space.simplify(architecture) if self.lean else architecture
+        if simple is architecture and not self.pinned:
             return architecture
-        return self.space.read({**architecture.params, **self.pinned})
+        # What was left out may lack parameters, which every trial needs.
+        return self.space.read({**architecture.params, **simple.params, **self.pinned})
 
 
 class ArchitectureSampler(BaseSampler):
@@ -133,7 +138,7 @@ class ArchitectureSampler(BaseSampler):
         search_space: dict[str, BaseDistribution],
     ) -> dict[str, Any]:
         """Propose an architecture (see the module's description)."""
-        self._raise_error_if_multi_objective(study)
+        self._check_objectives(study)
         if not search_space:
             return {}
         with self._lock:
@@ -142,7 +147,9 @@ class ArchitectureSampler(BaseSampler):
             reader = view.reader(space)
             history = reader.read(study, _trials(study), except_number=trial.number)
             pinned = _pinned(study, trial, space)
-            request = Request(view.token, trial.number, space, history, pinned, self._seed)
+            # Dead parts cost time and memory for nothing, which other objectives may measure.
+            lean = len(study.directions) > 1 or bool(history.constraints)
+            request = Request(view.token, trial.number, space, history, pinned, self._seed, lean)
             architecture = self._claim(study, trial, request, reader)
         # A conditional parameter that the parent did not have is sampled independently.
         return {name: architecture[name] for name in search_space if name in architecture}
@@ -155,9 +162,13 @@ class ArchitectureSampler(BaseSampler):
         param_distribution: BaseDistribution,
     ) -> Any:
         """Draw a parameter outside of the space uniformly."""
-        self._raise_error_if_multi_objective(study)
+        self._check_objectives(study)
         rng = np.random.default_rng([self._seed, trial.number, crc32(param_name.encode())])
         return draw(param_distribution, rng)
+
+    def _check_objectives(self, study: optuna.Study) -> None:
+        """Raise `ValueError` if the study has more objectives than the sampler can deal with."""
+        self._raise_error_if_multi_objective(study)
 
     def _claim(
         self, study: optuna.Study, trial: FrozenTrial, request: Request, reader: HistoryReader

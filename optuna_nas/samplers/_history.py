@@ -1,37 +1,28 @@
 """What a sampler knows of a study: finished trials as observations, unfinished ones as pending.
 
-The study's values are turned to "lower is better" here, once. By state:
+Values are "lower is better" here, whatever the directions of the study; they are turned once, when
+a trial is read. Constraints are met up to zero.
 
-- COMPLETE trials are observed with their value (an infinite one is set to the worst finite one);
-- PRUNED trials are observed with an estimate of the value they would have reached: their last
-  report plus the median change, from that step to the end, of the trials that completed;
-  without a completed trial that reported at that step they tell nothing;
-- FAIL trials tell nothing and may be proposed again;
-- RUNNING and WAITING trials are pending: known by their parameters, by what their sampler
-  published, or by what was enqueued.
+- An observation's *violation* is the sum of what its constraints exceed zero by, each in units of
+  the standard deviation of that constraint over all trials. A constraint that a trial did not set
+  counts as met, as in Optuna.
+- Observations rank by the rules of Deb (2000): the feasible ones first, by value; then the others,
+  by violation. With several objectives the feasible ones rank by non-domination, and within a rank
+  those in the emptier surroundings come first.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    import optuna
-
-    from optuna_nas.spaces import Architecture, SearchSpace
-
-PROPOSAL_ATTRIBUTE = "optuna_nas:proposal"
-"""Trial system attribute with the text of the architecture a sampler proposed."""
+from optuna_nas.spaces import Architecture
+from optuna_nas.surrogates.pareto import crowding_distances, domination_ranks
 
 
 @dataclass(frozen=True)
@@ -41,16 +32,31 @@ class Observation:
     Attributes:
         number: The trial's number.
         architecture: What it evaluated.
-        value: Its value or, if pruned, the estimate of it; lower is better.
-        pruned: Whether the value is an estimate.
+        values: Its value for each objective or, if pruned, the estimate of it; lower is better.
+            Infinite if it was pruned and told nothing but its constraints.
+        pruned: Whether it was pruned, so that the values are not its own.
         completed: When it finished.
+        constraints: Its constraints by name; met up to zero.
+        violation: By how much it violates all of them together; zero if it is feasible.
     """
 
     number: int
     architecture: Architecture
-    value: float
+    values: tuple[float, ...]
     pruned: bool
     completed: datetime
+    constraints: Mapping[str, float] = field(default_factory=dict)
+    violation: float = 0.0
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """How good it is for a single objective: the lower of two is the better one."""
+        return self.violation, self.values[0]
+
+    @property
+    def valued(self) -> bool:
+        """Whether anything is known of its values."""
+        return math.isfinite(self.values[0])
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,7 @@ class History:
     def before(self, number: int) -> History:
         """The history as known from trials below a number."""
         return History(
-            [o for o in self.observations if o.number < number],
+            with_violations([o for o in self.observations if o.number < number]),
             {n: keys for n, keys in self.keys.items() if n < number},
         )
 
@@ -79,125 +85,84 @@ class History:
         return frozenset[str]().union(*self.keys.values())
 
     @cached_property
+    def valued(self) -> list[Observation]:
+        """The observations with values."""
+        return [o for o in self.observations if o.valued]
+
+    @cached_property
     def values(self) -> np.ndarray:
-        """The values of the observations, lower is better."""
-        return np.array([o.value for o in self.observations])
+        """The values of the observations that have some, `n x k`, lower is better."""
+        values = [o.values for o in self.valued]
+        return np.array(values).reshape(len(values), self.num_objectives)
+
+    @property
+    def num_objectives(self) -> int:
+        """The number of objectives, `k`; one if there is no observation."""
+        return len(self.observations[0].values) if self.observations else 1
 
     @cached_property
     def ranked(self) -> list[Observation]:
         """The observations, best first; of equals the earlier one first."""
-        return sorted(self.observations, key=lambda o: (o.value, o.number))
+        if self.num_objectives > 1:
+            return _ranked_by_domination(self.observations)
+        return sorted(self.observations, key=lambda o: (*o.rank, o.number))
 
     @property
     def completed(self) -> list[Observation]:
         """The observations that are not estimates."""
         return [o for o in self.observations if not o.pruned]
 
-
-class HistoryReader:
-    """Reads the history of one study, looking at each finished trial once.
-
-    Args:
-        space: The space whose parameters are read from the trials.
-    """
-
-    def __init__(self, space: SearchSpace) -> None:
-        self._space = space
-        self._architectures: dict[int, Architecture | None] = {}
-        self._keys: dict[int, frozenset[str]] = {}
-
-    def read(
-        self, study: optuna.Study, trials: Sequence[FrozenTrial], *, except_number: int
-    ) -> History:
-        """Turn a study's trials into a history.
-
-        Args:
-            study: The study, for its direction.
-            trials: All its trials.
-            except_number: The trial that asks; it is not pending to itself.
-        """
-        sign = -1.0 if study.direction == StudyDirection.MAXIMIZE else 1.0
-        finished, keys = [], {}
-        for trial in trials:
-            if trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
-                architecture = self._finished(trial)
-                if architecture is not None:
-                    finished.append((trial, architecture))
-                    keys[trial.number] = self._keys[trial.number]
-            elif not trial.state.is_finished() and trial.number != except_number:
-                architecture = self._pending(trial)
-                if architecture is not None:
-                    keys[trial.number] = frozenset([architecture.key])
-        return History(_observations(finished, sign), keys)
-
-    def _finished(self, trial: FrozenTrial) -> Architecture | None:
-        if trial.number not in self._architectures:
-            architecture = self._architectures[trial.number] = self._build(trial.params)
-            # In a study with conditional parameters a trial uses only some of those proposed.
-            known = (architecture, self._proposed(trial))
-            self._keys[trial.number] = frozenset(a.key for a in known if a is not None)
-        return self._architectures[trial.number]
-
-    def _pending(self, trial: FrozenTrial) -> Architecture | None:
-        known = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
-        if set(known) >= set(self._space.distributions):
-            return self._build(known)
-        return self._proposed(trial) or self._build(known)
-
-    def _proposed(self, trial: FrozenTrial) -> Architecture | None:
-        text = trial.system_attrs.get(PROPOSAL_ATTRIBUTE)
-        if text is None:
-            return None
-        try:
-            return self._space.parse(text)
-        except ValueError:  # half-written or of another space: it cannot be told what it is
-            return None
-
-    def _build(self, params: dict[str, Any]) -> Architecture | None:
-        return self._space.read(params)
+    @cached_property
+    def constraints(self) -> dict[str, tuple[list[int], np.ndarray]]:
+        """For each constraint, by name: which observations have it, and their values."""
+        return _constraints(self.observations)
 
 
-def _observations(
-    finished: Sequence[tuple[FrozenTrial, Architecture]], sign: float
-) -> list[Observation]:
-    completed = [t for t, _ in finished if t.state == TrialState.COMPLETE]
-    values = {t.number: sign * t.values[0] for t in completed}
-    finite = [v for v in values.values() if math.isfinite(v)]
-    worst, best = max(finite, default=0.0), min(finite, default=0.0)
-    changes: dict[int, float | None] = {}
-
-    observations = []
-    for trial, architecture in finished:
-        if trial.state == TrialState.COMPLETE:
-            value = min(max(values[trial.number], best), worst)
-        else:
-            step = trial.last_step
-            if step is None or not math.isfinite(trial.intermediate_values[step]):
-                continue
-            if step not in changes:
-                changes[step] = _median_change(completed, step)
-            change = changes[step]
-            if change is None:
-                continue
-            value = sign * (trial.intermediate_values[step] + change)
-        observations.append(
-            Observation(
-                trial.number,
-                architecture,
-                value,
-                trial.state == TrialState.PRUNED,
-                trial.datetime_complete or datetime.max,
-            )
-        )
-    return observations
-
-
-def _median_change(completed: Sequence[FrozenTrial], step: int) -> float | None:
-    """The median of "final value minus report at the step"; None if nobody reported there."""
-    changes = [
-        trial.values[0] - trial.intermediate_values[step]
-        for trial in completed
-        if step in trial.intermediate_values
+def with_violations(observations: list[Observation]) -> list[Observation]:
+    """Return the observations with their violation in view of all of them."""
+    constraints = _constraints(observations)
+    if not constraints:
+        return observations
+    total = np.zeros(len(observations))
+    for rows, values in constraints.values():
+        total[rows] += values.clip(min=0) / (values.std() or 1.0)
+    return [
+        replace(o, violation=violation)
+        for o, violation in zip(observations, total.tolist(), strict=True)
     ]
-    finite = [change for change in changes if math.isfinite(change)]
-    return float(np.median(finite)) if finite else None
+
+
+def _constraints(observations: Sequence[Observation]) -> dict[str, tuple[list[int], np.ndarray]]:
+    names = sorted({name for o in observations for name in o.constraints})
+    rows = {
+        name: [i for i, o in enumerate(observations) if name in o.constraints] for name in names
+    }
+    return {
+        name: (rows[name], _finite([observations[i].constraints[name] for i in rows[name]]))
+        for name in names
+    }
+
+
+def _finite(values: Sequence[float]) -> np.ndarray:
+    """The values of a constraint, infinite and undefined ones moved beyond all others."""
+    found = np.array(values, dtype=float)
+    finite = found[np.isfinite(found)]
+    margin = (finite.std() if len(finite) else 0.0) or 1.0
+    highest = max(finite.max(initial=0.0), 0.0) + margin
+    lowest = min(finite.min(initial=0.0), 0.0) - margin
+    return np.asarray(np.nan_to_num(found, nan=highest, posinf=highest, neginf=lowest))
+
+
+def _ranked_by_domination(observations: Sequence[Observation]) -> list[Observation]:
+    compared = [o for o in observations if o.violation == 0 and o.valued]
+    others = [o for o in observations if o.violation > 0 or not o.valued]
+    ranked: list[Observation] = []
+    if compared:
+        values = np.array([o.values for o in compared])
+        ranks = domination_ranks(values)
+        crowding = np.zeros(len(compared))
+        for rank in range(ranks.max() + 1):
+            crowding[ranks == rank] = crowding_distances(values[ranks == rank])
+        order = np.lexsort((-crowding, ranks))  # stable: of equals the earlier trial first
+        ranked = [compared[index] for index in order]
+    return ranked + sorted(others, key=lambda o: (o.violation, o.number))

@@ -2,10 +2,11 @@
 
 1. The first `n_startup_trials` architectures are random.
 2. An ensemble of neural networks learns to predict the error of an architecture from its
-   encoding.
+   encoding. With several objectives there is one ensemble for each, and one for each constraint.
 3. Candidates are made: neighbours and mutations of the best architectures so far, and random ones.
 4. Independent Thompson sampling scores the candidates: one draw from each one's predictive
-   distribution.
+   distribution. Several objectives make one score by
+   :mod:`optuna_nas.surrogates.criteria`; whatever is predicted to violate a constraint comes last.
 5. The best few are evaluated one after the other, or by as many workers at once; then the
    ensemble learns again.
 
@@ -24,6 +25,7 @@ neighbourhoods of the ten best, and batches start with two trials.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -34,7 +36,13 @@ from optuna_nas.samplers._base import ArchitectureSampler, Request
 from optuna_nas.samplers._history import History
 from optuna_nas.spaces import Architecture, SearchSpace
 from optuna_nas.surrogates import acquisition as acquisitions
+from optuna_nas.surrogates import predictors
 from optuna_nas.surrogates.acquisition import Acquisition
+from optuna_nas.surrogates.adjacency import (
+    CategoricalAdjacencyEncoding,
+    ContinuousAdjacencyEncoding,
+)
+from optuna_nas.surrogates.candidate_search import EvolutionCandidates, LocalSearchCandidates
 from optuna_nas.surrogates.candidates import (
     CandidateGenerator,
     FadingRandomCandidates,
@@ -45,6 +53,14 @@ from optuna_nas.surrogates.candidates import (
     RandomCandidates,
     ScatteredCandidates,
 )
+from optuna_nas.surrogates.constraints import constraint_targets
+from optuna_nas.surrogates.criteria import (
+    ChebyshevCriterion,
+    Criterion,
+    CriterionFactory,
+    HypervolumeCriterion,
+    SingleCriterion,
+)
 from optuna_nas.surrogates.encodings import (
     AdjacencyEncoding,
     Encoding,
@@ -53,18 +69,37 @@ from optuna_nas.surrogates.encodings import (
     PathEncoding,
     TruncatedPathEncoding,
 )
+from optuna_nas.surrogates.graph_encoding import GraphEncoding
 from optuna_nas.surrogates.losses import MAE, MAPE, MSE, Loss
+from optuna_nas.surrogates.operation_counts import FoldedCountsEncoding, OperationCountEncoding
 from optuna_nas.surrogates.predictors import MLPEnsemble, Predictor
-from optuna_nas.surrogates.targets import TargetTransform, identity, log_regret
+from optuna_nas.surrogates.scorer import Scorer
+from optuna_nas.surrogates.surrogate import Surrogate
+from optuna_nas.surrogates.targets import TargetTransform, about, identity, log_regret
+
+if TYPE_CHECKING:
+    import optuna
 
 _ENCODINGS: dict[str, type[Encoding]] = {
     "adjacency": AdjacencyEncoding,
+    "adjacency_categorical": CategoricalAdjacencyEncoding,
+    "adjacency_continuous": ContinuousAdjacencyEncoding,
+    "adjacency_one_hot": OneHotEncoding,
     "folded": FoldedEncoding,
+    "folded_counts": FoldedCountsEncoding,
+    "graph": GraphEncoding,
     "one_hot": OneHotEncoding,
+    "operation_counts": OperationCountEncoding,
     "path": PathEncoding,
     "truncated_path": TruncatedPathEncoding,
 }
-_PREDICTORS: dict[str, Callable[[], Predictor]] = {"mlp": MLPEnsemble}
+_PREDICTORS: dict[str, Callable[[], Predictor]] = {  # torch is loaded by the first two only
+    "gcn": lambda: predictors.GCNEnsemble(),
+    "vae": lambda: predictors.VAEPredictor(),
+    "bnn": lambda: predictors.BayesianNetwork(),
+    "gp": lambda: predictors.GaussianProcess(),
+    "mlp": MLPEnsemble,
+}
 _LOSSES: dict[str, type[Loss]] = {"mae": MAE, "mape": MAPE, "mse": MSE}
 _ACQUISITIONS: dict[str, Acquisition] = {
     "ei": acquisitions.ei,
@@ -75,6 +110,8 @@ _ACQUISITIONS: dict[str, Acquisition] = {
 }
 _TARGETS: dict[str, TargetTransform] = {"identity": identity, "log_regret": log_regret}
 _CANDIDATES: dict[str, Callable[[], CandidateGenerator]] = {
+    "evolution": EvolutionCandidates,
+    "local_search": LocalSearchCandidates,
     "mixed": lambda: JoinedCandidates(
         NeighborCandidates(), ScatteredCandidates(), FadingRandomCandidates()
     ),
@@ -83,6 +120,16 @@ _CANDIDATES: dict[str, Callable[[], CandidateGenerator]] = {
     "random": RandomCandidates,
 }
 
+
+_CRITERIA: dict[str, CriterionFactory] = {
+    "chebyshev": ChebyshevCriterion,
+    "hypervolume": HypervolumeCriterion,
+}
+_IMPROVEMENTS = (acquisitions.ei, acquisitions.pi)
+"""Acquisitions whose scores are not values of the objective."""
+
+_MOST_VOLUMES = 3
+"""Up to so many objectives the hypervolume is the default."""
 
 _BATCHES = {0: 2, 100: 5, 500: 10}
 """From which trial on how many trials share a fit, unless `batch_size` is given."""
@@ -99,24 +146,33 @@ class BananasSampler(ArchitectureSampler):
         n_startup_trials: Random architectures before the model takes over.
         batch_size: Trials between two fits of the ensemble. None begins with 2 and, as fits take
             longer and tell less that is new, goes on with 5 from trial 100 and 10 from trial 500.
-        encoding: `"folded"`, `"path"`, `"truncated_path"`, `"adjacency"`, `"one_hot"`, or an
-            :class:`~optuna_nas.surrogates.Encoding`; None is the predictor's own choice, for most
-            of them `"folded"`.
-        predictor: `"mlp"` or a :class:`~optuna_nas.surrogates.Predictor`.
+        encoding: `"folded"`, `"folded_counts"`, `"operation_counts"`, `"path"`,
+            `"truncated_path"`, `"one_hot"` (or `"adjacency_one_hot"`), `"adjacency"`,
+            `"adjacency_categorical"`, `"adjacency_continuous"`, `"graph"`, or an
+            :class:`~optuna_nas.surrogates.Encoding`; None is the predictor's own choice.
+        predictor: `"mlp"`, `"gp"` (Gaussian process), `"gcn"` (graph networks), `"bnn"` (Bayesian
+            network), `"vae"` (variational autoencoder), or a
+            :class:`~optuna_nas.surrogates.Predictor`.
         loss: `"mae"`, `"mse"`, `"mape"` or a :class:`~optuna_nas.surrogates.Loss`, for the default
             predictor.
         targets: What the predictor learns: `"log_regret"`, `"identity"`, or a function from `n`
             errors to `n` targets, lower is better in both. None is `"log_regret"`, but
             `"identity"` with the loss MAPE, which needs errors in the unit of the study's values.
         acquisition: `"its"`, `"ts"`, `"ucb"`, `"ei"`, `"pi"`, or a function
-            `(members, incumbent, rng) -> scores`.
-        candidates: `"mixed"`, `"mutation"`, `"random"`, `"mutation_random"`, or a
-            :class:`~optuna_nas.surrogates.CandidateGenerator`.
+            `(members, incumbent, rng) -> scores`. None is `"its"`, and `"ucb"` with several
+            objectives, where independent draws of each add up to too much chance.
+        candidates: `"mixed"`, `"mutation"`, `"random"`, `"mutation_random"`, `"local_search"`,
+            `"evolution"`, or a :class:`~optuna_nas.surrogates.CandidateGenerator`.
+        multi_objective: How several objectives make one score: `"hypervolume"`, `"chebyshev"`, or
+            a function that builds a :class:`~optuna_nas.surrogates.Criterion`. None is the
+            hypervolume for two or three objectives; Chebyshev for more, or with the acquisitions
+            `"ei"` and `"pi"`, whose scores are no values of an objective.
         deduplicate: Whether an architecture is never proposed twice.
         seed: Seed of all randomness.
 
     Raises:
-        ValueError: A number is below 1 or a name is unknown.
+        ValueError: A number is below 1, a name is unknown, or the hypervolume is combined with an
+            acquisition that it cannot work with.
     """
 
     def __init__(
@@ -129,8 +185,9 @@ class BananasSampler(ArchitectureSampler):
         predictor: str | Predictor = "mlp",
         loss: str | Loss | None = None,
         targets: str | TargetTransform | None = None,
-        acquisition: str | Acquisition = "its",
+        acquisition: str | Acquisition | None = None,
         candidates: str | CandidateGenerator = "mixed",
+        multi_objective: str | CriterionFactory | None = None,
         deduplicate: bool = True,
         seed: int | None = None,
     ) -> None:
@@ -164,7 +221,7 @@ class BananasSampler(ArchitectureSampler):
         self._targets = targets if callable(targets) else choose("targets", targets, _TARGETS)
         self._acquisition = (
             acquisition
-            if callable(acquisition)
+            if acquisition is None or callable(acquisition)
             else choose("acquisition", acquisition, _ACQUISITIONS)
         )
         self._candidate_generator = (
@@ -172,9 +229,19 @@ class BananasSampler(ArchitectureSampler):
             if isinstance(candidates, CandidateGenerator)
             else choose("candidates", candidates, _CANDIDATES)()
         )
+        self._multi_objective = (
+            multi_objective
+            if multi_objective is None or callable(multi_objective)
+            else choose("multi_objective", multi_objective, _CRITERIA)
+        )
+        if self._multi_objective is HypervolumeCriterion and self._acquisition in _IMPROVEMENTS:
+            raise ValueError(
+                f"`multi_objective` is 'hypervolume' with the acquisition {acquisition!r}, whose "
+                "scores are no values of an objective; allowed with it are 'its', 'ts' and 'ucb', "
+                "and 'chebyshev' with any acquisition."
+            )
+        self._surrogate = Surrogate(self._predictor, self._encoding)
         self._batch: tuple[object, list[Architecture]] | None = None
-        self._rows: dict[Architecture, np.ndarray] = {}
-        self._prepared_for: SearchSpace | None = None
 
     @classmethod
     def published(
@@ -193,10 +260,7 @@ class BananasSampler(ArchitectureSampler):
 
     def propose(self, request: Request) -> Iterable[Architecture]:
         """Return the candidates of the trial's batch, best score first."""
-        if request.space != self._prepared_for:  # what does not fit fails at the first trial
-            self._predictor.prepare(request.space, self._encoding)
-            self._encoding.dimension(request.space)
-            self._prepared_for = request.space
+        self._surrogate.prepare(request.space)  # what does not fit fails at the first trial
         startup = self._n_startup_trials
         start = _batch_start(request.number, startup, self._batch_size)
         history = request.history.before(start)
@@ -208,45 +272,78 @@ class BananasSampler(ArchitectureSampler):
             return ()
         batch = (request.study, start, request.space, tuple(sorted(request.pinned.items())))
         if self._batch is None or self._batch[0] != batch:
-            self._batch = batch, self._rank(request, history, start)
+            with single_blas_thread():
+                self._batch = batch, self._rank(request, history, start)
         # Without the check for duplicates each trial of a batch takes its own rank.
         return self._batch[1] if self._deduplicate else self._batch[1][request.number - start :]
 
     def _rank(self, request: Request, history: History, start: int) -> list[Architecture]:
-        rng = request.rng(start, 2)
+        """Learn from the history, and return candidates for the batch, best first."""
+        scorer = self._learn(history, [self._seed, start, 3])
         pool = Pool(
             request.space,
             [o.architecture for o in history.ranked],
             request.adopt,
             lambda architecture: not self._deduplicate or architecture.key not in history.taken,
-            rng,
+            request.rng(start, 2),
+            scorer,
         )
         candidates = self._candidate_generator(pool)
-        if not candidates:
-            return []
-        evaluated = [o.architecture for o in history.observations]
-        features = self._encode(request.space, [*evaluated, *candidates])
-        targets = self._targets(history.values)
-        with single_blas_thread():
-            self._predictor.fit(features[: len(evaluated)], targets, rng)
-            members = self._predictor.predict(features[len(evaluated) :])
-        scores = self._acquisition(members, float(targets.min()), rng)
-        return [candidates[index] for index in np.argsort(scores, kind="stable")]
+        return scorer.order(candidates, self._batch_size or _default_batch(start)[1])
 
-    def _encode(self, space: SearchSpace, architectures: Sequence[Architecture]) -> np.ndarray:
-        """Encode architectures, `n x d`; those of the call before are not encoded again."""
-        fresh = [a for a in dict.fromkeys(architectures) if a not in self._rows]
-        encoded = self._encoding.encode(space, fresh)
-        rows = {a: row.copy() for a, row in zip(fresh, encoded, strict=True)}
-        self._rows = {a: rows[a] if a in rows else self._rows[a] for a in architectures}
-        return np.stack([self._rows[a] for a in architectures])
+    def _learn(self, history: History, seed: Sequence[int]) -> Scorer:
+        """Fit the surrogate to the history, and return what scores candidates."""
+        valued = history.valued
+        feasible = np.array([o.violation == 0 for o in valued], dtype=bool)
+        targets = [self._transformed(column, feasible) for column in history.values.T]  # k times n
+        self._surrogate.fit(
+            [([o.architecture for o in valued], column) for column in targets],
+            [
+                ([history.observations[row].architecture for row in rows], constraint_targets(c))
+                for rows, c in history.constraints.values()
+            ],
+            [*seed, 0],
+        )
+        observed = np.stack(targets, axis=1)
+        if feasible.any():
+            observed = observed[feasible]
+        elif not valued:  # all were pruned, but told their constraints
+            observed = np.zeros((1, len(targets)))
+        criterion = self._criterion(observed, [*seed, 1])
+        return Scorer(self._surrogate.predict, criterion, [*seed, 2])
+
+    def _transformed(self, errors: np.ndarray, feasible: np.ndarray) -> np.ndarray:
+        """What is learnt of one objective, `n` targets for `n` errors."""
+        if feasible.all() or not feasible.any():
+            return self._targets(errors)
+        return about(errors, float(errors[feasible].min()), self._targets)
+
+    def _criterion(self, observed: np.ndarray, seed: Sequence[int]) -> Criterion:
+        """What scores candidates, given the `n x k` targets of what is feasible."""
+        num_objectives = observed.shape[1]
+        if num_objectives == 1:
+            return SingleCriterion(observed, self._acquisition or acquisitions.its, seed)
+        kind = self._multi_objective
+        if kind is None:
+            improves = self._acquisition in _IMPROVEMENTS
+            few = num_objectives <= _MOST_VOLUMES
+            kind = HypervolumeCriterion if few and not improves else ChebyshevCriterion
+        return kind(observed, self._acquisition or acquisitions.ucb, seed)
+
+    def _check_objectives(self, study: optuna.Study) -> None:
+        """Any number of objectives will do."""
+
+
+def _default_batch(number: int) -> tuple[int, int]:
+    """From where on the trials of a batch are counted, and how many share a fit."""
+    first = max(first for first in _BATCHES if first <= number)
+    return first, _BATCHES[first]
 
 
 def _batch_start(number: int, startup: int, size: int | None) -> int:
     """The first trial of the batch that a trial belongs to."""
+    first, default = _default_batch(number)
     if size is not None:
-        return startup + (number - startup) // size * size
-    first = max(first for first in _BATCHES if first <= number)
-    size = _BATCHES[first]
+        first, default = startup, size
     first = max(first, startup)
-    return first + (number - first) // size * size
+    return first + (number - first) // default * default

@@ -13,7 +13,8 @@ Architecture Search*, AAAI 2019, arXiv 1802.01548.
 *Departures*: the population is not kept but read from the study: the last `population_size` trials
 to complete, or the best ones (which is what removing the worst each time leaves). So it survives
 a restart and is shared by all workers. Children that were evaluated before are not proposed again
-(unless `deduplicate=False`), and pruned trials are not in the population.
+(unless `deduplicate=False`), and pruned trials are not in the population. Where trials have
+constraints, the better one of two is the feasible one, or else the one that violates them less.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def _newest(observations: Sequence[Observation], size: int) -> list[Observation]
 
 
 def _best(observations: Sequence[Observation], size: int) -> list[Observation]:
-    return sorted(observations, key=lambda o: (o.value, o.number))[:size]
+    return sorted(observations, key=lambda o: (*o.rank, o.number))[:size]
 
 
 _SURVIVORS: dict[str, Callable[[Sequence[Observation], int], list[Observation]]] = {
@@ -84,5 +85,5 @@ class RegularizedEvolutionSampler(ArchitectureSampler):
         rng = request.rng(request.number, 2)
         while True:
             drawn = rng.integers(len(population), size=self._tournament_size)
-            parent = min((population[i] for i in drawn), key=lambda o: (o.value, o.number))
+            parent = min((population[i] for i in drawn), key=lambda o: (*o.rank, o.number))
             yield request.space.mutate(parent.architecture, rng)

@@ -9,7 +9,9 @@ Reference: C. White, S. Nolen, Y. Savani, *Exploring the Loss Landscape in Neura
 Search*, UAI 2021, arXiv 2005.02960.
 
 *Departures*: where the climb stands is not kept but replayed from the study's trials, in the order
-in which they completed, so that it survives a restart and many workers climb together.
+in which they completed, so that it survives a restart and many workers climb together. Where
+trials have constraints, the better one of two is the feasible one, or else the one that violates
+them less.
 """
 
 from __future__ import annotations
@@ -74,8 +76,8 @@ class LocalSearchSampler(ArchitectureSampler):
                 start.append(observation)
                 if len(start) < self._n_startup_trials:
                     continue
-                better = min(start, key=lambda o: (o.value, o.number))
-            elif observation.value < current.value and not observation.pruned:
+                better = min(start, key=lambda o: (*o.rank, o.number))
+            elif observation.rank < current.rank and not observation.pruned:
                 better = observation
             else:
                 better = current

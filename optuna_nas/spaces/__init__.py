@@ -7,6 +7,7 @@ from optuna_nas.spaces.base import InvalidArchitectureError, SearchSpace, space_
 from optuna_nas.spaces.cell import CellSpace
 from optuna_nas.spaces.darts import DARTS_OPERATIONS, DARTSSpace, Genotype
 from optuna_nas.spaces.flat import FlatSpace
+from optuna_nas.spaces.layer_drop import LayerDropSpace
 from optuna_nas.spaces.nasbench101 import (
     NAS_BENCH_101_OPERATIONS,
     NASBench101Cell,
@@ -25,6 +26,7 @@ __all__ = [
     "FlatSpace",
     "Genotype",
     "InvalidArchitectureError",
+    "LayerDropSpace",
     "NASBench101Cell",
     "NASBench101Space",
     "NASBench201Space",

@@ -91,7 +91,9 @@ class SearchSpace(ABC):
             ValueError: The study already searches another space.
         """
         remember_space(trial, self)
-        params = {name: _suggest(trial, name, d) for name, d in self._distributions.items()}
+        params = {
+            name: suggest_parameter(trial, name, d) for name, d in self._distributions.items()
+        }
         try:
             return self.architecture(params)
         except InvalidArchitectureError as error:
@@ -229,7 +231,10 @@ def space_from_dict(description: Mapping[str, Any]) -> SearchSpace:
     return SearchSpace._registry[name].from_dict(description)
 
 
-def _suggest(trial: optuna.trial.BaseTrial, name: str, distribution: BaseDistribution) -> Any:
+def suggest_parameter(
+    trial: optuna.trial.BaseTrial, name: str, distribution: BaseDistribution
+) -> Any:
+    """Let a trial choose a value from any distribution."""
     if isinstance(distribution, CategoricalDistribution):
         return trial.suggest_categorical(name, distribution.choices)
     if isinstance(distribution, FloatDistribution):

@@ -7,6 +7,8 @@
   and random architectures, many at first and fewer the more is known. The neighbours find the way
   up, the other two the way out of a local optimum.
 
+*Local search* and *evolution* are in :mod:`optuna_nas.surrogates.candidate_search`.
+
 Reference: as in :mod:`optuna_nas.surrogates.encodings`.
 """
 
@@ -34,6 +36,8 @@ class Pool:
             is impossible.
         is_new: Whether an architecture was neither evaluated nor proposed.
         rng: The source of randomness.
+        score: The acquisition: one score for each architecture of a sequence, lower is better. An
+            architecture has the same score each time.
     """
 
     space: SearchSpace
@@ -41,6 +45,7 @@ class Pool:
     adopt: Callable[[Architecture], Architecture | None]
     is_new: Callable[[Architecture], bool]
     rng: np.random.Generator
+    score: Callable[[Sequence[Architecture]], np.ndarray]
 
     def distinct(self, raw: Iterator[Architecture]) -> Iterator[Architecture]:
         """The new architectures of a stream, each function once."""

@@ -7,6 +7,10 @@
   ones count most, which is where the search has to decide.
 
 Both are increasing, so that lower stays better.
+
+With constraints the best error may be one that nothing feasible reaches, while the search has to
+decide among those near the best feasible one. So a transform is applied *about* that one: to the
+distances to it, with what is better mirrored to the other side.
 """
 
 from __future__ import annotations
@@ -33,3 +37,16 @@ def log_regret(errors: np.ndarray) -> np.ndarray:
     if offset == 0:  # all errors are equal
         return np.zeros_like(regret)
     return np.asarray(np.log(regret + offset))
+
+
+def about(errors: np.ndarray, pivot: float, transform: TargetTransform) -> np.ndarray:
+    """Transform errors as if the pivot were the best of them.
+
+    Args:
+        errors: `n` errors.
+        pivot: One of them. What is better than the pivot is mirrored on it, transformed, and
+            mirrored back.
+        transform: An increasing transform.
+    """
+    targets = transform(pivot + np.abs(errors - pivot))
+    return np.where(errors < pivot, 2 * targets.min() - targets, targets)

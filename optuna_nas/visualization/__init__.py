@@ -16,22 +16,29 @@ if TYPE_CHECKING:
         plot_importances,
         plot_learning_curves,
     )
+    from optuna_nas.visualization.path_importance import plot_path_importance
+    from optuna_nas.visualization.prediction_figures import plot_calibration, plot_predictions
     from optuna_nas.visualization.regret import plot_regret
     from optuna_nas.visualization.regret_svg import regret_svg
     from optuna_nas.visualization.report import write_report
     from optuna_nas.visualization.tradeoffs import plot_accuracy_size, plot_pareto_front
+    from optuna_nas.visualization.trajectories import trajectory_svg
 
 __all__ = [
     "cell_svg",
     "cell_text",
     "learning_curve_svg",
     "plot_accuracy_size",
+    "plot_calibration",
     "plot_history",
     "plot_importances",
     "plot_learning_curves",
     "plot_pareto_front",
+    "plot_path_importance",
+    "plot_predictions",
     "plot_regret",
     "regret_svg",
+    "trajectory_svg",
     "write_report",
 ]
 
@@ -40,12 +47,16 @@ _MODULES = {
     "cell_text": "cells",
     "learning_curve_svg": "curves",
     "plot_accuracy_size": "tradeoffs",
+    "plot_calibration": "prediction_figures",
     "plot_history": "figures",
     "plot_importances": "figures",
     "plot_learning_curves": "figures",
     "plot_pareto_front": "tradeoffs",
+    "plot_path_importance": "path_importance",
+    "plot_predictions": "prediction_figures",
     "plot_regret": "regret",
     "regret_svg": "regret_svg",
+    "trajectory_svg": "trajectories",
     "write_report": "report",
 }
 

@@ -21,7 +21,7 @@ from optuna_nas.compare.statistics import mean_interval
 if TYPE_CHECKING:
     from optuna_nas.compare import Comparison
 
-__all__ = ["BANDS", "RegretCurve", "Statistic", "regret_curves", "value_range"]
+__all__ = ["BANDS", "COLOURS", "RegretCurve", "Statistic", "regret_curves", "value_range"]
 
 Statistic = Literal["mean", "median"]
 
@@ -29,7 +29,7 @@ BANDS: Mapping[str, str] = {"mean": "mean, 95 % interval", "median": "median, qu
 """What a statistic is shown with."""
 
 # Bright enough for black and dark enough for white.
-_COLOURS = (
+COLOURS = (
     "#e07b39",
     "#5b8fc9",
     "#3f9e78",
@@ -78,7 +78,7 @@ def regret_curves(comparison: Comparison, statistic: Statistic = "mean") -> list
     for i, sampler in enumerate(comparison.samplers):
         regrets = comparison.regrets(sampler)
         line, low, high = summarise(regrets)
-        colour = _COLOURS[i % len(_COLOURS)]
+        colour = COLOURS[i % len(COLOURS)]
         curves.append(RegretCurve(sampler, colour, len(regrets), line, np.maximum(low, 0.0), high))
     return curves
 

@@ -377,7 +377,7 @@ def test_a_test_split_needs_the_same_columns(tmp_path: Path, numbered: Numbered)
         ([0, 1] * 6, [-1, -1], r"split 'test' .* 2 of its 2 rows, .* test_split"),
         ([0, 1, 1, None] * 3, [0, 1], "3 of its 12 rows, first in row 3"),
         ([1] * 12, [1], "only one class, '1'"),
-        ([0, 1] * 6, [0, 1, 2], r"split 'test' .* 1 classes without a training image: \['2'\]"),
+        ([0, 1] * 6, [0, 1, 2], r"split 'test' .* 1 classes without a training example: \['2'\]"),
     ],
 )
 def test_wrong_labels_are_refused(
@@ -406,7 +406,7 @@ def test_a_class_named_in_the_training_split_but_without_images_is_refused_in_th
     tmp_path: Path, numbered: Numbered
 ) -> None:
     source = _save(tmp_path, train=numbered([5, 5, 0]), test=numbered([1, 1, 1]))
-    with pytest.raises(ValueError, match=r"without a training image: \['c'\]"):
+    with pytest.raises(ValueError, match=r"without a training example: \['c'\]"):
         load_images(source)
 
 
@@ -429,7 +429,7 @@ def test_training_images_must_cover_the_classes(tmp_path: Path, numbered: Number
         ({"image_size": "8x8"}, TypeError, "image_size must be a side, or"),
         ({"validation_fraction": 1}, ValueError, "validation_fraction must be between 0 and 1"),
         ({"train_size": 0}, ValueError, "train_size must be at least 1"),
-        ({"train_size": 5000}, ValueError, "has 1438 images .* 5000 to train and 1250"),
+        ({"train_size": 5000}, ValueError, "has 1438 examples .* 5000 to train and 1250"),
         ({"test_size": 2000}, ValueError, "test_size=2000, but there are 1797"),
         ({"test_split": "exam"}, ValueError, "test_split='exam' is not a split of digits"),
     ],

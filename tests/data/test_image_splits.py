@@ -107,9 +107,9 @@ def test_sizes(sizes: SplitSizes, expected: tuple[int, int]) -> None:
 @pytest.mark.parametrize(
     ("sizes", "numbers"),
     [
-        (SplitSizes(train=90), "100 images .* 90 to train and 22 to validate"),
-        (SplitSizes(train=60, validation=41), "100 images .* 60 to train and 41 to validate"),
-        (SplitSizes(validation=100), "100 images .* 1 to train and 100 to validate"),
+        (SplitSizes(train=90), "100 examples .* 90 to train and 22 to validate"),
+        (SplitSizes(train=60, validation=41), "100 examples .* 60 to train and 41 to validate"),
+        (SplitSizes(validation=100), "100 examples .* 1 to train and 100 to validate"),
     ],
 )
 def test_too_large_sizes_are_refused_with_the_numbers(sizes: SplitSizes, numbers: str) -> None:
@@ -118,9 +118,9 @@ def test_too_large_sizes_are_refused_with_the_numbers(sizes: SplitSizes, numbers
 
 
 def test_too_large_test_sizes_are_refused() -> None:
-    with pytest.raises(ValueError, match="test_size=11, but there are 10 images"):
+    with pytest.raises(ValueError, match="test_size=11, but there are 10 examples"):
         draw_rows(_labels(50, 50), _labels(5, 5), SplitSizes(test=11), 0)
-    with pytest.raises(ValueError, match="has 0 images to train and validate on"):
+    with pytest.raises(ValueError, match="has 0 examples to train and validate on"):
         draw_rows(_labels(5, 5), None, SplitSizes(test=10), 0)
 
 

@@ -45,7 +45,11 @@ def test_counts(
         ("loss", ["mae", "mape", "mse"]),
         ("targets", ["identity", "log_regret"]),
         ("acquisition", ["ei", "its", "pi", "ts", "ucb"]),
-        ("candidates", ["mixed", "mutation", "mutation_random", "random"]),
+        (
+            "candidates",
+            ["evolution", "local_search", "mixed", "mutation", "mutation_random", "random"],
+        ),
+        ("multi_objective", ["chebyshev", "hypervolume"]),
     ],
 )
 @pytest.mark.parametrize("value", ["best", "", 3])
@@ -81,6 +85,13 @@ def test_a_loss_belongs_to_the_default_predictor() -> None:
         BananasSampler(predictor=MLPEnsemble(), loss="mae")
     with pytest.raises(ValueError, match="`loss` belongs to the default predictor"):
         BananasSampler(predictor=MLPEnsemble(), loss=MAE())
+
+
+@pytest.mark.parametrize("acquisition", ["ei", "pi"])
+def test_improvements_are_no_values_that_span_a_volume(acquisition: str) -> None:
+    with pytest.raises(ValueError, match=f"the acquisition '{acquisition}'.* allowed with it are"):
+        BananasSampler(acquisition=acquisition, multi_objective="hypervolume")
+    BananasSampler(acquisition=acquisition, multi_objective="chebyshev")
 
 
 @pytest.mark.parametrize("encoding", ["path", "truncated_path"])

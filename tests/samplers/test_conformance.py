@@ -1,25 +1,57 @@
-"""Optuna's own conformance suite, run on every sampler."""
+"""Optuna's own conformance suite, run on every sampler and on every part one can be built from."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from optuna.samplers import BaseSampler
 from optuna.testing.pytest_samplers import (
     BasicSamplerTestCase,
+    MultiObjectiveSamplerTestCase,
     RelativeSamplerTestCase,
     SingleOnlySamplerTestCase,
 )
 
 from optuna_nas.samplers import BananasSampler, LocalSearchSampler, RegularizedEvolutionSampler
-from optuna_nas.surrogates import MLPEnsemble
+from optuna_nas.surrogates import (
+    BayesianNetwork,
+    GaussianProcess,
+    GCNEnsemble,
+    MLPEnsemble,
+    VAEPredictor,
+)
 
-SAMPLERS: dict[str, Callable[[], BaseSampler]] = {
-    "bananas": lambda: BananasSampler(
-        n_startup_trials=1, predictor=MLPEnsemble(epochs=20), seed=0
-    ),
+Factory = Callable[[], BaseSampler]
+
+
+def _bananas(**options: Any) -> Factory:
+    arguments: dict[str, Any] = {
+        "n_startup_trials": 1,
+        "predictor": MLPEnsemble(epochs=20),
+        "seed": 0,
+    }
+    return lambda: BananasSampler(**(arguments | options))
+
+
+MULTI_OBJECTIVE: dict[str, Factory] = {
+    "bananas": _bananas(),
     "bananas-defaults": lambda: BananasSampler(n_startup_trials=1),
+    "bananas-gp": _bananas(predictor=GaussianProcess()),
+    "bananas-bnn": _bananas(
+        predictor=BayesianNetwork(hidden=(8,), steps=10, burn_in=5, thinning=1)
+    ),
+    "bananas-gcn": _bananas(predictor=GCNEnsemble(num_members=2, width=8, dense=8, steps=3)),
+    "bananas-vae": _bananas(predictor=VAEPredictor(num_random=20, steps=3)),
+    **{f"bananas-{name}": _bananas(acquisition=name) for name in ("ts", "ucb", "ei", "pi")},
+    **{
+        f"bananas-{name}": _bananas(candidates=name)
+        for name in ("mutation", "random", "mutation_random", "local_search", "evolution")
+    },
+    **{f"bananas-{name}": _bananas(multi_objective=name) for name in ("hypervolume", "chebyshev")},
+}
+SINGLE_OBJECTIVE: dict[str, Factory] = {
     "local-search": lambda: LocalSearchSampler(n_startup_trials=1, seed=0),
     "evolution-oldest": lambda: RegularizedEvolutionSampler(population_size=1, seed=0),
     "evolution-worst": lambda: RegularizedEvolutionSampler(
@@ -28,8 +60,19 @@ SAMPLERS: dict[str, Callable[[], BaseSampler]] = {
 }
 
 
-class TestSamplers(BasicSamplerTestCase, RelativeSamplerTestCase, SingleOnlySamplerTestCase):
-    @pytest.fixture(params=list(SAMPLERS.values()), ids=list(SAMPLERS))
-    def sampler(self, request: pytest.FixtureRequest) -> Callable[[], BaseSampler]:
-        factory: Callable[[], BaseSampler] = request.param
+class TestMultiObjectiveSamplers(
+    BasicSamplerTestCase, RelativeSamplerTestCase, MultiObjectiveSamplerTestCase
+):
+    @pytest.fixture(params=list(MULTI_OBJECTIVE.values()), ids=list(MULTI_OBJECTIVE))
+    def sampler(self, request: pytest.FixtureRequest) -> Factory:
+        factory: Factory = request.param
+        return factory
+
+
+class TestSingleObjectiveSamplers(
+    BasicSamplerTestCase, RelativeSamplerTestCase, SingleOnlySamplerTestCase
+):
+    @pytest.fixture(params=list(SINGLE_OBJECTIVE.values()), ids=list(SINGLE_OBJECTIVE))
+    def sampler(self, request: pytest.FixtureRequest) -> Factory:
+        factory: Factory = request.param
         return factory

@@ -37,7 +37,7 @@ def observations(values: list[float], order: list[int] | None = None) -> list[Ob
     rng = np.random.default_rng(0)
     order = list(range(len(values))) if order is None else order
     return [
-        Observation(n, SPACE.random(rng), v, False, START + timedelta(hours=order.index(n)))
+        Observation(n, SPACE.random(rng), (v,), False, START + timedelta(hours=order.index(n)))
         for n, v in enumerate(values)
     ]
 
@@ -83,7 +83,7 @@ def test_removing_the_worst_each_time_keeps_the_best() -> None:
     for step, newcomer in enumerate(found, start=1):
         alive.append(newcomer)
         if len(alive) > 6:
-            alive.remove(max(alive, key=lambda o: o.value))
+            alive.remove(max(alive, key=lambda o: o.values[0]))
         assert numbers(alive) == numbers(sampler.population(found[:step]))
 
 
@@ -113,7 +113,7 @@ def test_tournaments_choose_ranks_with_their_probability(size: int) -> None:
     found = observations(values)
     sampler = RegularizedEvolutionSampler(population_size=population, tournament_size=size, seed=1)
     rounds = 6_000
-    rank = {o.architecture: int(o.value) for o in found}
+    rank = {o.architecture: int(o.values[0]) for o in found}
     chosen = islice(children(sampler, request(found, space=Copying())), rounds)
     counts = Counter(rank[parent] for parent in chosen)
     chi_square = 0.0
@@ -142,7 +142,7 @@ def test_children_are_mutations_of_members(removal: str) -> None:
     study.optimize(lambda trial: len(SPACE.suggest(trial).key), n_trials=25)
     cells = [SPACE.architecture(trial.params) for trial in study.trials]
     known = [
-        Observation(n, cell, float(len(cell.key)), False, START + timedelta(hours=n))
+        Observation(n, cell, (float(len(cell.key)),), False, START + timedelta(hours=n))
         for n, cell in enumerate(cells)
     ]
     for number in range(5, 25):
@@ -158,7 +158,7 @@ def test_the_first_ones_are_random() -> None:
     sampler = RegularizedEvolutionSampler(population_size=4, seed=0)
     assert next(children(sampler, request(observations([1, 2, 3]), number=3)), None) is None
     pruned = [
-        Observation(o.number, o.architecture, o.value, True, START) for o in observations([1])
+        Observation(o.number, o.architecture, o.values, True, START) for o in observations([1])
     ]
     assert next(children(sampler, request(observations([1, 2, 3]) + pruned)), None) is None
 

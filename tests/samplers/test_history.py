@@ -10,7 +10,8 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from optuna_nas.samplers._history import PROPOSAL_ATTRIBUTE, History, HistoryReader
+from optuna_nas.samplers._history import History
+from optuna_nas.samplers._reading import PROPOSAL_ATTRIBUTE, HistoryReader
 from optuna_nas.spaces import Architecture, CellSpace
 
 Finished = Callable[..., FrozenTrial]
@@ -31,7 +32,7 @@ def read(
 
 
 def values(history: History) -> dict[int, float]:
-    return {o.number: o.value for o in history.observations}
+    return {o.number: o.values[0] for o in history.observations}
 
 
 @pytest.mark.parametrize(("direction", "sign"), [("minimize", 1), ("maximize", -1)])
@@ -106,7 +107,7 @@ def test_infinities_become_the_worst_and_the_best(
 def test_equal_values_rank_by_number(finished: Finished) -> None:
     history = read([finished(c, v) for c, v in zip(CELLS, (2.0, 1.0, 2.0, 1.0), strict=False)])
     assert [o.number for o in history.ranked] == [1, 3, 0, 2]
-    assert history.values.tolist() == [2, 1, 2, 1]
+    assert history.values.tolist() == [[2], [1], [2], [1]]
 
 
 def test_states(finished: Finished) -> None:

@@ -19,7 +19,7 @@ START = datetime(2026, 1, 1)
 def observed(
     number: int, cell: Architecture, value: float, *, pruned: bool = False
 ) -> Observation:
-    return Observation(number, cell, value, pruned, START + timedelta(seconds=number))
+    return Observation(number, cell, (value,), pruned, START + timedelta(seconds=number))
 
 
 def distinct_neighbors(cell: Architecture) -> list[Architecture]:
@@ -73,8 +73,8 @@ def test_it_starts_again_when_no_neighbour_was_better(
 
 def test_order_is_by_completion(cells: list[Architecture]) -> None:
     first, second = cells[:2]
-    early = Observation(1, first, 1.0, False, START)
-    late = Observation(0, second, 2.0, False, START + timedelta(seconds=1))
+    early = Observation(1, first, (1.0,), False, START)
+    late = Observation(0, second, (2.0,), False, START + timedelta(seconds=1))
     assert LocalSearchSampler(n_startup_trials=1).current([late, early]) is early
 
 

@@ -13,6 +13,7 @@ from optuna_nas.spaces import (
     CellSpace,
     DARTSSpace,
     FlatSpace,
+    LayerDropSpace,
     NASBench101Space,
     NASBench201Space,
     SearchSpace,
@@ -31,6 +32,9 @@ SPACES: dict[str, Callable[[], SearchSpace]] = {
     "101-small": lambda: NASBench101Space(4, 3),
     "darts": DARTSSpace,
     "darts-three": lambda: DARTSSpace(("sep_conv_3x3", "skip_connect", "none")),
+    "layers": lambda: LayerDropSpace(12),
+    "layers-bounded": lambda: LayerDropSpace(6, 2, 3),
+    "layers-four": lambda: LayerDropSpace(12, 4, 4),
     "flat": lambda: FlatSpace(
         {
             "lr": FloatDistribution(1e-5, 1e-1, log=True),

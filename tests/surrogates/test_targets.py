@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optuna_nas.surrogates import identity, log_regret
+from optuna_nas.surrogates.targets import about
 
 ERRORS = np.array([7.0, 5.0, 6.0, 15.0])
 
@@ -51,3 +52,16 @@ def test_most_at_the_best() -> None:
 def test_differences_among_the_good_ones_count_most() -> None:
     targets = log_regret(np.array([0.0, 1.0, 20.0, 21.0, 22.0]))
     assert targets[1] - targets[0] > 2 * (targets[4] - targets[3])
+
+
+def test_about_the_best_feasible_error() -> None:
+    errors = np.array([3.0, 5.0, 4.0, 9.0, 1.0])
+    # As they are, whatever the pivot.
+    assert about(errors, 4.0, identity) == pytest.approx(errors)
+    targets = about(errors, 4.0, log_regret)
+    assert np.argsort(targets).tolist() == np.argsort(errors).tolist()
+    # What is better is mirrored on the pivot and back.
+    expected = log_regret(np.array([5.0, 5.0, 4.0, 9.0, 7.0]))
+    assert targets[1:4] == pytest.approx(expected[1:4])
+    assert targets[[0, 4]] == pytest.approx(2 * expected[2] - expected[[0, 4]])
+    assert about(errors, 1.0, log_regret) == pytest.approx(log_regret(errors))

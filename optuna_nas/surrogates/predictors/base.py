@@ -5,18 +5,19 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
-from optuna_nas.surrogates.encodings import Encoding, FoldedEncoding
+from optuna_nas.surrogates.operation_counts import FoldedCountsEncoding
 
 if TYPE_CHECKING:
     import numpy as np
 
     from optuna_nas.spaces import SearchSpace
+    from optuna_nas.surrogates.encodings import Encoding
 
 
 class Predictor(ABC):
     """Learns errors from encoded architectures and predicts them with their uncertainty."""
 
-    encoding: Encoding = FoldedEncoding()
+    encoding: Encoding = FoldedCountsEncoding()
     """What it learns from, unless the user chooses another encoding."""
 
     def prepare(self, space: SearchSpace, encoding: Encoding) -> None:  # noqa: B027 (optional)

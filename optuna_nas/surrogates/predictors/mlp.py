@@ -2,7 +2,7 @@
 
 1. Targets are standardised; columns that are constant in the data are left out.
 2. Every member starts from its own Glorot-uniform weights and sees its own order of minibatches.
-   Some members see only the last part of the encoding, so that they err in other ways.
+   Some members do not see the first part of the encoding, so that they err in other ways.
 3. The members are stacked: layer `l` of all of them is one array `e x in x out`, and one batched
    matrix product moves the whole ensemble. All parameters are views of one vector, so that a step
    of Adam with decoupled weight decay is a handful of operations on it.
@@ -51,8 +51,8 @@ class MLPEnsemble(Predictor):
             learning rate.
         epochs: Passes over the data. None takes `n / 2` steps, but at least 100 and at most 300.
         batch_size: Architectures of a minibatch.
-        partial_members: So many of the members see only the last part of an encoding of several
-            parts (of `"folded"`: the paths, not the one-hot columns). None is two in five.
+        partial_members: So many of the members do not see the first part of an encoding of
+            several parts (of `"folded"`: the one-hot columns). None is two in five.
         spread: The predictions of the members are stretched about their mean by a factor, this
             one for few rows, which falls to 1 for a hundred rows.
 
@@ -112,8 +112,8 @@ class MLPEnsemble(Predictor):
 
     def prepare(self, space: SearchSpace, encoding: Encoding) -> None:
         """Find the columns that the partial members do not see."""
-        *_, last = encoding.parts(space).values()
-        self._hidden = slice(0, last.start)
+        first, *others = encoding.parts(space).values()
+        self._hidden = first if others else slice(0, 0)
 
     def fit(self, features: np.ndarray, targets: np.ndarray, rng: np.random.Generator) -> None:
         """Train all members from new weights (see :class:`Predictor`)."""

@@ -1,0 +1,500 @@
+"""One whole differentiable search as one trial.
+
+One trial:
+
+1. the training images are split in two: one half for the weights of the supernet, one for the
+   parameters of the architecture;
+2. the supernet is trained for `epochs` epochs, steps of both in turn (see `supernet_training`);
+   after each epoch the accuracy on the validation images, which neither has seen, is reported (the
+   pruner may stop the trial) and a checkpoint is written;
+3. the architecture is derived from the final parameters by the space's published rule.
+
+The value is the supernet's validation accuracy after the last epoch. It says how well the search
+went, not how good the architecture is: for that, train the architecture, which waits in the
+trial as parameters of the space::
+
+    study.enqueue_trial(derived_params(search.best_trial))
+    study.optimize(CellCNN(space, data), n_trials=1)
+
+The trial gets the user attributes `architecture`, `derived_params`, `parameters` (of the
+supernet) and `seconds`, and the artifacts `cell.svg`, `learning_curve.svg`, `trajectory.svg` (the
+weights of the operations over the epochs) and `derived_cells.csv` (the architecture after each
+epoch). A trial that diverges is pruned, and the user attribute `diverged` says how.
+
+Reference: H. Liu, K. Simonyan, Y. Yang, "DARTS: Differentiable Architecture Search", ICLR 2019,
+arXiv:1806.09055.
+
+*Departures*: the paper reports the accuracy on the images that the architecture is learnt on; here
+it is that on images of a third part. The paper searches four times and picks by a short training:
+here that is four trials, and a study of `CellCNN`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import optuna
+import torch
+
+from optuna_nas._checks import checked_integer, checked_positive, checked_share
+from optuna_nas.data import ImageData, ImageSplit, load_images
+from optuna_nas.data.splits import stratified_parts
+from optuna_nas.networks import count_parameters
+from optuna_nas.objectives.cell_cnn import ARTIFACTS
+from optuna_nas.objectives.devices import usable_device
+from optuna_nas.objectives.supernet_training import (
+    RelaxedNetwork,
+    SearchRecipe,
+    SupernetTrainer,
+)
+from optuna_nas.objectives.training import Augmentation, DivergedError, accuracy
+from optuna_nas.objectives.tunables import Tunable, Tunables
+from optuna_nas.relaxations import (
+    ArchitectureParameters,
+    Relaxation,
+    Softmax,
+    Supernet,
+    build_supernet,
+)
+from optuna_nas.spaces import SearchSpace
+from optuna_nas.trials import ArtifactFolder, TrialRun
+from optuna_nas.visualization.cells import cell_svg
+from optuna_nas.visualization.curves import learning_curve_svg
+from optuna_nas.visualization.trajectories import trajectory_svg
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import BaseTrial, FrozenTrial
+
+PARAMS_ATTR = "derived_params"
+"""Trial user attribute with the parameters of the derived architecture."""
+
+
+def derived_params(trial: FrozenTrial | BaseTrial) -> dict[str, Any]:
+    """The architecture that a search found, as parameters of its space, for `enqueue_trial`.
+
+    Args:
+        trial: A finished trial of a search.
+
+    Raises:
+        ValueError: The trial derived no architecture.
+    """
+    params = trial.user_attrs.get(PARAMS_ATTR)
+    if params is None:
+        raise ValueError(
+            f"`trial` is trial {trial.number}, which has derived no architecture; allowed are "
+            "trials of a search such as `Darts` that are complete or pruned."
+        )
+    return dict(params)
+
+
+class Darts:
+    """Search an architecture by gradient descent, in one trial; see the module for what it does.
+
+    Arguments marked *tunable* take a number, or an Optuna distribution that each trial suggests
+    the number from, under the argument's name.
+
+    Args:
+        space: The search space; it must have a supernet.
+        data: The images, or a source for :func:`optuna_nas.data.load_images`.
+        epochs: Passes over the half of the training images that the weights are learnt on.
+        order: 1, or 2 for architecture steps that look ahead along the weights' next step, which
+            takes about twice the time. Tunable.
+        xi: Length of the step to look ahead; None for the current learning rate of the weights.
+            Only for the second order. Tunable.
+        batch_size: Images of a step.
+        channels: Width of the supernet; None is the published one.
+        cells: Depth of the supernet; None is the published one.
+        learning_rate: Learning rate of the weights in the first epoch. Tunable.
+        final_learning_rate: What it falls to along a cosine; at most `learning_rate`.
+        momentum: Momentum of the weights.
+        weight_decay: Weight decay of the weights. Tunable.
+        gradient_clip: Largest norm of the weights' gradient; infinite for none.
+        architecture_learning_rate: Learning rate of the architecture. Tunable.
+        architecture_weight_decay: Weight decay of the architecture. Tunable.
+        relaxation: How parameters become weights of operations; None for `Softmax()`.
+        edge_weights: Whether the edges into a node have weights too.
+        held_out: The share of the training images that the architecture is learnt on.
+        flip: Whether images are mirrored at random. None: if they are coloured.
+        crop_padding: Pixels of padding before the random crop. None: an eighth of the side.
+        cutout: Side of the square that is blanked in images, in pixels.
+        device: Where to train; None is a GPU if there is one.
+        seed: Seed of the searches. Trial `n` is seeded with this and `n`.
+        artifacts: Folder of pictures and checkpoints, shared by all workers; None keeps no files,
+            so that an interrupted trial starts again.
+
+    Raises:
+        TypeError: `space` is no search space, or has no supernet.
+        ValueError: A number is out of range, an operation of the space is not registered, the
+            images are too small or too few, `device` cannot be used, or `artifacts` is a file.
+
+    Example:
+        >>> import optuna, optuna_nas as nas
+        >>> space = nas.spaces.NASBench201Space()
+        >>> search = nas.objectives.Darts(space, "digits", epochs=5, channels=8, cells=1)
+        >>> study = optuna.create_study(direction="maximize")
+        >>> study.optimize(search, n_trials=4)  # doctest: +SKIP
+    """
+
+    directions = (optuna.study.StudyDirection.MAXIMIZE,)
+    metric_names = ("validation accuracy",)
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        data: ImageData | str | Path,
+        *,
+        epochs: int = 50,
+        order: Tunable = 1,
+        xi: Tunable | None = None,
+        batch_size: int = 64,
+        channels: int | None = None,
+        cells: int | None = None,
+        learning_rate: Tunable = 0.025,
+        final_learning_rate: float = 0.001,
+        momentum: float = 0.9,
+        weight_decay: Tunable = 3e-4,
+        gradient_clip: float = 5.0,
+        architecture_learning_rate: Tunable = 3e-4,
+        architecture_weight_decay: Tunable = 1e-3,
+        relaxation: Relaxation | None = None,
+        edge_weights: bool = False,
+        held_out: float = 0.5,
+        flip: bool | None = None,
+        crop_padding: int | None = None,
+        cutout: int = 0,
+        device: str | torch.device | None = None,
+        seed: int = 0,
+        artifacts: str | Path | None = ARTIFACTS,
+    ) -> None:
+        if not isinstance(space, SearchSpace):
+            raise TypeError(
+                f"`space` is {space!r}; allowed are search spaces such as NASBench201Space()."
+            )
+        self.space = space
+        self.epochs = checked_integer("epochs", epochs)
+        self.order, self.xi = order, xi
+        self.batch_size = checked_integer("batch_size", batch_size, 2)  # batch norm needs two
+        self.channels = None if channels is None else checked_integer("channels", channels)
+        self.cells = None if cells is None else checked_integer("cells", cells)
+        self.learning_rate = learning_rate
+        self.final_learning_rate = checked_positive("final_learning_rate", final_learning_rate)
+        self.momentum = checked_share("momentum", momentum)
+        self.weight_decay = weight_decay
+        self.gradient_clip = checked_positive("gradient_clip", gradient_clip, infinite=True)
+        self.architecture_learning_rate = architecture_learning_rate
+        self.architecture_weight_decay = architecture_weight_decay
+        self.relaxation: Relaxation = Softmax() if relaxation is None else relaxation
+        self.edge_weights = bool(edge_weights)
+        self.held_out = checked_share("held_out", held_out)
+        self.device = usable_device(device)
+        self.seed = checked_integer("seed", seed, 0, 2**31 - 1)
+        self.artifacts = artifacts
+        if artifacts is not None:
+            ArtifactFolder(Path(artifacts))  # refuses what is no folder
+        self._tunables = self._checked_tunables()
+        self.data = data if isinstance(data, ImageData) else load_images(data)
+        side = min(self.data.image_size)
+        self.flip = self.data.in_channels > 1 if flip is None else bool(flip)
+        padding = side // 8 if crop_padding is None else crop_padding
+        self.crop_padding = checked_integer("crop_padding", padding, 0, side - 1)
+        self.cutout = checked_integer("cutout", cutout, 0, side)
+        self._check_parts()
+        self._check_supernet()
+
+    @property
+    def search_space(self) -> dict[str, BaseDistribution]:
+        """The settings that trials suggest."""
+        return self._tunables.distributions
+
+    def settings(self) -> dict[str, Any]:
+        """What, besides the suggested settings, decides the outcome of a trial; JSON values."""
+        return {
+            "space": self.space.to_dict(),
+            "data": self.data.describe(),
+            "epochs": self.epochs,
+            "batch_size": self.batch_size,
+            "channels": self.channels,
+            "cells": self.cells,
+            "final_learning_rate": self.final_learning_rate,
+            "momentum": self.momentum,
+            "gradient_clip": self.gradient_clip,
+            "relaxation": repr(self.relaxation),
+            "edge_weights": self.edge_weights,
+            "held_out": self.held_out,
+            "flip": self.flip,
+            "crop_padding": self.crop_padding,
+            "cutout": self.cutout,
+            "seed": self.seed,
+        }
+
+    def __call__(self, trial: BaseTrial) -> float:
+        """Search once.
+
+        Returns:
+            The validation accuracy of the supernet after the last epoch, from 0 to 1.
+
+        Raises:
+            optuna.TrialPruned: The pruner stopped the trial, or the search diverged.
+            ValueError: The study does not maximise.
+        """
+        study = getattr(trial, "study", None)
+        if study is not None and tuple(study.directions) != self.directions:
+            raise ValueError(
+                f"The study {study.study_name!r} has the directions "
+                f"{[d.name.lower() for d in study.directions]}; the accuracy needs "
+                "`create_study(direction='maximize')`."
+            )
+        recipe = self._recipe(trial)
+        chosen = {k: v for k, v in vars(recipe).items() if k != "augmentation"}
+        with TrialRun(trial, self.artifacts, fingerprint={**chosen, **self.settings()}) as run:
+            return self._search(trial, run, recipe)
+
+    def evaluate(self, params: Mapping[str, Any]) -> float:
+        """Search once, outside of any study.
+
+        Args:
+            params: A value for each setting that is a distribution.
+
+        Returns:
+            The validation accuracy of the supernet after the last epoch, from 0 to 1.
+        """
+        return self(optuna.trial.FixedTrial(dict(params)))
+
+    def build(self, generator: torch.Generator | None = None) -> Supernet:
+        """Build the supernet in this objective's size, on the CPU."""
+        return build_supernet(
+            self.space,
+            num_classes=self.data.num_classes,
+            in_channels=self.data.in_channels,
+            channels=self.channels,
+            cells=self.cells,
+            generator=generator,
+        )
+
+    def _recipe(self, trial: BaseTrial) -> SearchRecipe:
+        order = int(self._tunables.suggest(trial, "order"))
+        return SearchRecipe(
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            order=order,
+            xi=self._tunables.suggest(trial, "xi") if order == 2 else None,
+            learning_rate=self._tunables.suggest(trial, "learning_rate"),
+            final_learning_rate=self.final_learning_rate,
+            momentum=self.momentum,
+            weight_decay=self._tunables.suggest(trial, "weight_decay"),
+            gradient_clip=self.gradient_clip,
+            architecture_learning_rate=self._tunables.suggest(trial, "architecture_learning_rate"),
+            architecture_weight_decay=self._tunables.suggest(trial, "architecture_weight_decay"),
+            augmentation=Augmentation(self.flip, self.crop_padding, self.cutout),
+        )
+
+    def _search(self, trial: BaseTrial, run: TrialRun, recipe: SearchRecipe) -> float:
+        generator = torch.Generator().manual_seed(self._seed_of(run.origin))
+        supernet = self.build(generator)
+        parameters = ArchitectureParameters(
+            supernet.edges,
+            supernet.operations,
+            relaxation=self.relaxation,
+            generator=generator,
+            edge_weights=self.edge_weights,
+        )
+        run.log(parameters=count_parameters(supernet))
+        supernet.to(self.device)
+        parameters.to(self.device)
+        path = _Path(supernet, parameters)
+        try:
+            value = self._fit(supernet, parameters, path, run, recipe, generator)
+        except DivergedError as error:
+            trial.set_user_attr("diverged", str(error))
+            raise optuna.TrialPruned(f"The search diverged: {error}.") from error
+        finally:
+            if run.curve:
+                self._publish(trial, run, path)
+        return value
+
+    def _fit(
+        self,
+        supernet: Supernet,
+        parameters: ArchitectureParameters,
+        path: _Path,
+        run: TrialRun,
+        recipe: SearchRecipe,
+        generator: torch.Generator,
+    ) -> float:
+        train, held_out, validation = self._on_device
+        trainer = SupernetTrainer(supernet, parameters, train, held_out, recipe, generator)
+        seconds, first = 0.0, 0
+        if (saved := run.restore()) is None:
+            path.record()
+        else:
+            trainer.load(saved["trainer"])
+            path.load(saved["path"])
+            seconds, first = saved["seconds"], saved["epoch"] + 1
+        for epoch in range(first, self.epochs):
+            started = time.perf_counter()
+            trainer.train_epoch()
+            seconds += time.perf_counter() - started
+            run.log(seconds=seconds)
+            path.record()
+            network = RelaxedNetwork(supernet, parameters.strengths())
+            run.report(accuracy(network, validation), epoch)
+            run.checkpoint(
+                {
+                    "trainer": trainer.state(),
+                    "path": path.state(),
+                    "seconds": seconds,
+                    "epoch": epoch,
+                }
+            )
+        return run.curve[self.epochs - 1]
+
+    def _publish(self, trial: BaseTrial, run: TrialRun, path: _Path) -> None:
+        architecture = path.architectures[-1]
+        trial.set_user_attr("architecture", str(architecture))
+        trial.set_user_attr(PARAMS_ATTR, architecture.params)
+        name = f"Trial {trial.number}"
+        run.publish("cell.svg", cell_svg(architecture))
+        run.publish("learning_curve.svg", learning_curve_svg(run.curve, title=name))
+        run.publish("trajectory.svg", path.svg(f"{name}: weights of the operations by epoch"))
+        run.publish("derived_cells.csv", path.table(run.curve))
+
+    @cached_property
+    def _on_device(self) -> tuple[ImageSplit, ImageSplit, ImageSplit]:
+        """The images for the weights, for the architecture, and for validation."""
+        labels = self.data.train.labels.numpy()
+        sizes = self._part_sizes()
+        parts = stratified_parts(labels, sizes, np.random.default_rng(self.seed))
+        splits = [
+            ImageSplit(self.data.train.images[rows], self.data.train.labels[rows])
+            for rows in map(torch.from_numpy, parts)
+        ]
+        train, held_out, validation = (
+            split.to(self.device) for split in (*splits, self.data.validation)
+        )
+        return train, held_out, validation
+
+    def _part_sizes(self) -> tuple[int, int]:
+        held_out = round(self.held_out * len(self.data.train))
+        return len(self.data.train) - held_out, held_out
+
+    def _seed_of(self, number: int) -> int:
+        # Hashed together: torch's generator of the CPU looks at 32 bits of its seed only.
+        return int(np.random.SeedSequence((self.seed, number)).generate_state(1)[0])
+
+    def _checked_tunables(self) -> Tunables:
+        if self.xi is not None and not self._may_look_ahead():
+            raise ValueError(
+                f"`xi` is {self.xi!r}, but `order` is {self.order!r}; allowed is None, or "
+                "`order=2`: the first order does not look ahead."
+            )
+        values = {
+            "order": self.order,
+            "learning_rate": self.learning_rate,
+            "weight_decay": self.weight_decay,
+            "architecture_learning_rate": self.architecture_learning_rate,
+            "architecture_weight_decay": self.architecture_weight_decay,
+            "xi": self.xi,
+        }
+
+        def checked_rate(argument: str, value: float) -> float:
+            # The schedule falls.
+            if checked_positive(argument, value) < self.final_learning_rate:
+                raise ValueError(
+                    f"`{argument}` is {value!r}; allowed is `final_learning_rate` "
+                    f"({self.final_learning_rate}) or more."
+                )
+            return float(value)
+
+        return Tunables(
+            values,
+            {
+                "order": lambda argument, value: checked_integer(argument, value, 1, 2),
+                "xi": _checked_xi,
+                "learning_rate": checked_rate,
+                "weight_decay": checked_share,
+                "architecture_learning_rate": checked_positive,
+                "architecture_weight_decay": checked_share,
+            },
+        )
+
+    def _may_look_ahead(self) -> bool:
+        return not isinstance(self.order, int) or self.order != 1
+
+    def _check_parts(self) -> None:
+        sizes = self._part_sizes()
+        if min(sizes) < 2:
+            raise ValueError(
+                f"`held_out` is {self.held_out}, which splits the {len(self.data.train)} training "
+                f"images into {sizes[0]} and {sizes[1]}; each part needs 2 or more."
+            )
+
+    def _check_supernet(self) -> None:
+        """Build a supernet once, so that what cannot work is said before anything is trained."""
+        generator = torch.Generator().manual_seed(self.seed)
+        supernet = self.build(generator)
+        parameters = ArchitectureParameters(
+            supernet.edges,
+            supernet.operations,
+            relaxation=self.relaxation,
+            generator=generator,
+            edge_weights=self.edge_weights,
+        )
+        weights = parameters.strengths()
+        with torch.no_grad():
+            supernet(torch.zeros(2, self.data.in_channels, *self.data.image_size), weights)
+        supernet.derive(weights)
+
+
+class _Path:
+    """The weights of the operations after each epoch, those before the first one included."""
+
+    def __init__(self, supernet: Supernet, parameters: ArchitectureParameters) -> None:
+        self._supernet = supernet
+        self._parameters = parameters
+        self._weights: list[dict[str, torch.Tensor]] = []
+
+    def record(self) -> None:
+        """Add the present weights."""
+        self._weights.append({k: w.cpu() for k, w in self._parameters.strengths().items()})
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """All weights, `epochs+1 edges operations` for each kind of cell."""
+        return {k: torch.stack([w[k] for w in self._weights]) for k in self._weights[0]}
+
+    def load(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Go on from what :meth:`state` returned."""
+        count = len(next(iter(state.values())))
+        self._weights = [{k: weights[i] for k, weights in state.items()} for i in range(count)]
+
+    @property
+    def architectures(self) -> list[Any]:
+        """What would be derived after each epoch."""
+        return [self._supernet.derive(weights) for weights in self._weights]
+
+    def svg(self, title: str) -> str:
+        """The picture of all weights."""
+        weights = {kind: values.tolist() for kind, values in self.state().items()}
+        return trajectory_svg(
+            weights, self._supernet.edges, self._supernet.operations, title=title
+        )
+
+    def table(self, curve: Mapping[int, float]) -> str:
+        """The derived architecture and the accuracy after each epoch, as CSV."""
+        file = io.StringIO()
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["epochs", "validation accuracy", "architecture"])
+        for epochs, architecture in enumerate(self.architectures):
+            writer.writerow([epochs, curve.get(epochs - 1, ""), str(architecture)])
+        return file.getvalue()
+
+
+def _checked_xi(argument: str, value: float | None) -> float | None:
+    return None if value is None else checked_positive(argument, value)

@@ -1,0 +1,104 @@
+"""The full model, fine-tuned once: what thinned copies may inherit their weights from.
+
+Layers that have learned the task already need less training to get along without the others. All
+workers of a search share the one file
+
+    <artifacts>/warm-starts/<digest of what is trained>.safetensors
+
+and the first that needs it makes it, while a lock lets the others wait. An interrupted one goes on
+from its checkpoint beside it. Without a folder each process trains its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+import torch
+from filelock import FileLock
+
+from optuna_nas.objectives.layer_drop_bert.fine_tuning import FineTuning, Progress
+from optuna_nas.trials.checkpoints import Checkpoint
+from optuna_nas.trials.states import CorruptStateError, read_state, write_state
+
+_KIND = "warm start"
+
+_logger = optuna.logging.get_logger("optuna_nas")
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """A fine-tuned full model.
+
+    Attributes:
+        weights: Its state dict, on the CPU.
+        accuracy: The share of validation texts whose class it predicts.
+    """
+
+    weights: dict[str, torch.Tensor]
+    accuracy: float
+
+
+def warm_start(
+    folder: Path | None,
+    settings: Mapping[str, Any],
+    make: Callable[[], tuple[Any, FineTuning]],
+) -> WarmStart:
+    """Read the fine-tuned full model, or make it.
+
+    Args:
+        folder: The search's folder, or None to keep no file.
+        settings: All that decides the weights, as JSON values.
+        make: Makes a copy of the full model, and what fine-tunes it.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    if folder is None:
+        return _train(make, None)
+    text = json.dumps(settings, sort_keys=True)
+    path = folder / "warm-starts" / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.lock"):
+        found = _read(path)
+        if found is None:
+            unfinished = path.with_suffix(".unfinished.safetensors")
+            found = _train(make, Checkpoint(unfinished, _KIND, _KIND, settings))
+            header = {"kind": _KIND, "settings": settings, "accuracy": found.accuracy}
+            write_state(path, found.weights, header)
+            unfinished.unlink(missing_ok=True)
+        return found
+
+
+def _read(path: Path) -> WarmStart | None:
+    try:
+        weights, header = read_state(path)
+        return WarmStart(weights, float(header["accuracy"]))
+    except FileNotFoundError:
+        return None
+    except (CorruptStateError, LookupError) as error:
+        _logger.warning(f"The warm start is made anew: {error}")
+        return None
+
+
+def _train(make: Callable[[], tuple[Any, FineTuning]], checkpoint: Checkpoint | None) -> WarmStart:
+    model, tuning = make()
+    _logger.info("The full model is fine-tuned once, for all trials to start from.")
+    curve: dict[int, float] = {}
+
+    def evaluated(progress: Progress) -> None:
+        curve[progress.evaluation] = progress.accuracy
+        if checkpoint is not None:
+            checkpoint.save(progress.state(), curve)
+
+    found = None if checkpoint is None else checkpoint.load()
+    if found is not None:
+        curve.update(found[1])
+    accuracy = tuning.run(evaluated, None if found is None else found[0])
+    weights = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
+    return WarmStart(weights, accuracy)

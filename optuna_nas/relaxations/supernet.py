@@ -1,0 +1,169 @@
+"""From a search space to its supernet: the interface, and the registry by the type of space.
+
+A supernet is a network whose edges carry every operation at once. It is called with images and
+with the weights of the operations, one matrix `edges operations` for each kind of cell. So
+anything can provide these: free parameters under a relaxation, a hypernetwork, a sample; and the
+weights of edges are a factor of theirs.
+
+The supernet of a new space is one new file with a class in it::
+
+    @register_supernet(MySpace, channels=16, cells=8)
+    class MySupernet(Supernet): ...
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TypeAlias, TypeVar
+
+import torch
+from torch import nn
+from torch.nn.utils import convert_conv2d_weight_memory_format
+
+from optuna_nas._checks import checked_integer
+from optuna_nas.networks._build import weights_from
+from optuna_nas.relaxations.cell import Edge
+from optuna_nas.relaxations.pointwise import PointwiseNorm
+from optuna_nas.spaces import Architecture, SearchSpace
+
+Weights: TypeAlias = Mapping[str, torch.Tensor]
+"""For each kind of cell the weight of each operation on each edge, `edges operations`."""
+
+
+class Supernet(nn.Module, ABC):
+    """A network that holds all architectures of a space.
+
+    Args:
+        space: The space.
+        num_classes: The number of logits.
+        in_channels: Channels of the images.
+        channels: The width, in the sense of the space's publication.
+        cells: The depth, in the sense of the space's publication.
+
+    Attributes:
+        edges: The edges of each kind of cell, in the order of the weights' rows.
+        operations: The operations, in the order of the weights' columns.
+    """
+
+    edges: Mapping[str, tuple[Edge, ...]]
+    operations: tuple[str, ...]
+
+    @abstractmethod
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        num_classes: int,
+        in_channels: int,
+        channels: int,
+        cells: int,
+    ) -> None:
+        super().__init__()
+
+    @abstractmethod
+    def forward(self, images: torch.Tensor, weights: Weights) -> torch.Tensor:
+        """Map images `B in_channels H W` to logits `B num_classes`.
+
+        Args:
+            images: The images.
+            weights: For each kind of cell the weight of each operation on each edge.
+        """
+
+    @abstractmethod
+    def derive(self, weights: Weights) -> Architecture:
+        """Return the architecture that these weights stand for, by the published rule."""
+
+
+_Factory = TypeVar("_Factory", bound=type[Supernet])
+
+_SUPERNETS: dict[type[SearchSpace], tuple[type[Supernet], int, int]] = {}
+
+
+def register_supernet(
+    space: type[SearchSpace], *, channels: int, cells: int
+) -> Callable[[_Factory], _Factory]:
+    """Say which supernet a space, and its subclasses, have.
+
+    Args:
+        space: The class of the space.
+        channels: The published width, used when `build_supernet` is given none.
+        cells: The published depth, used when `build_supernet` is given none.
+
+    Returns:
+        A decorator for the class. A later one of the same space replaces an earlier one.
+    """
+
+    def register(supernet: _Factory) -> _Factory:
+        _SUPERNETS[space] = supernet, channels, cells
+        return supernet
+
+    return register
+
+
+def build_supernet(
+    space: SearchSpace,
+    *,
+    num_classes: int,
+    in_channels: int = 3,
+    channels: int | None = None,
+    cells: int | None = None,
+    generator: torch.Generator | None = None,
+) -> Supernet:
+    """Build the supernet of a space, by default in its published size.
+
+    - `DARTSSpace`: `channels` (16) in a node of the first cells, `cells` (8) in all.
+    - `CellSpace`: `channels` (16) in the first of three stages, `cells` (5) in each stage.
+
+    Args:
+        space: The space.
+        num_classes: The number of logits.
+        in_channels: Channels of the images, `B in_channels H W`.
+        channels: The width; see the table.
+        cells: The depth; see the table.
+        generator: A generator on the CPU that the initial weights are drawn with; None means
+            torch's default generator. With one, build on the CPU and move the network afterwards.
+
+    Raises:
+        TypeError: The space has no supernet.
+        ValueError: A number is not a positive integer, or an operation is unknown.
+    """
+    found = next((_SUPERNETS[t] for t in type(space).__mro__ if t in _SUPERNETS), None)
+    if found is None:
+        raise TypeError(
+            f"`space` is {space!r}, which has no supernet; supernets are known for "
+            f"{[t.__name__ for t in _SUPERNETS]}. Add one with "
+            "`optuna_nas.relaxations.register_supernet`."
+        )
+    supernet, default_channels, default_cells = found
+    with weights_from(generator):
+        network = supernet(
+            space,
+            num_classes=checked_integer("num_classes", num_classes),
+            in_channels=checked_integer("in_channels", in_channels),
+            channels=checked_integer(
+                "channels", default_channels if channels is None else channels
+            ),
+            cells=checked_integer("cells", default_cells if cells is None else cells),
+        )
+    converted: Supernet = convert_conv2d_weight_memory_format(network, torch.channels_last)
+    return converted
+
+
+@contextmanager
+def frozen_statistics(network: nn.Module) -> Iterator[None]:
+    """Keep the running statistics of batch norm as they are, while batches go through.
+
+    Only steps of the network's weights should move them: the steps of the architecture look at
+    the same batches again, and at weights that are then put back.
+    """
+    norms = [m for m in network.modules() if isinstance(m, (nn.BatchNorm2d, PointwiseNorm))]
+    tracked = [norm.track_running_stats for norm in norms]
+    try:
+        for norm in norms:
+            norm.track_running_stats = False
+        yield
+    finally:
+        for norm, tracks in zip(norms, tracked, strict=True):
+            norm.track_running_stats = tracks

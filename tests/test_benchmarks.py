@@ -1,0 +1,226 @@
+"""The benchmark scripts at their smallest size, on made-up numbers."""
+
+from __future__ import annotations
+
+import csv
+import threading
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+
+from optuna_nas.compare.samplers import contestants
+from optuna_nas.objectives.tabular import Metric, Table, TabularBenchmark
+from optuna_nas.spaces import NAS_BENCH_201_OPERATIONS, Architecture, NASBench201Space
+from optuna_nas.storages import open_storage
+
+ROOT = Path(__file__).parents[1]
+
+
+class MadeUp(TabularBenchmark):
+    """All cells of NAS-Bench-201 with made-up accuracies."""
+
+    def __init__(self) -> None:
+        worth = np.random.default_rng(0).random((6, 5))
+        digits = np.arange(5**6)[:, None] // 5 ** np.arange(6) % 5
+        accuracy = worth[np.arange(6), digits].sum(axis=1)
+        table = Table("made up", {"accuracy": accuracy})
+        metrics = {"accuracy": Metric("accuracy", True, "accuracy")}
+        space = NASBench201Space()
+        super().__init__(space, table, metrics, metric="accuracy", constraints=None, log=False)
+
+    def row(self, architecture: Architecture) -> int:
+        return sum(
+            NAS_BENCH_201_OPERATIONS.index(architecture[name]) * 5**place
+            for place, name in enumerate(self.space.distributions)
+        )
+
+
+@cache
+def made_up(*names: Any, **paths: Any) -> MadeUp:
+    return MadeUp()
+
+
+@pytest.fixture(autouse=True)
+def scripts_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+
+
+def rows(folder: Path, name: str) -> list[dict[str, str]]:
+    assert (folder / f"{name}.md").read_text(encoding="utf-8").startswith("## ")
+    with (folder / f"{name}.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("problem", ["binary", "leading", "mixed", "onemax"])
+def test_flat_problems_have_a_planted_best_setting(problem: str) -> None:
+    from benchmarks.flat import PROBLEMS
+
+    made, again, other = (PROBLEMS[problem](instance) for instance in (0, 0, 1))
+    rng = np.random.default_rng(5)
+    settings = [made.space.random(rng).params for _ in range(300)]
+    costs = [made.cost(params) for params in settings]
+    assert made.cost(made.best) == pytest.approx(0, abs=1e-12)
+    assert min(costs) > 0
+    assert np.mean(costs) / made.scale == pytest.approx(1, abs=0.1)
+    assert costs == [again.cost(params) for params in settings]
+    assert made.best != other.best
+    for name, right in made.best.items():  # every parameter counts
+        wrong = next(params[name] for params in settings if params[name] != right)
+        assert made.cost({**made.best, name: wrong}) > 0, name
+
+
+def test_flat_problems_leave_no_space_on_the_study() -> None:
+    from benchmarks.flat import Mixed
+
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    study.optimize(Mixed(0), 2)
+    assert study.user_attrs == {}
+    assert len(study.trials[0].params) == 30
+
+
+def test_flat(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from benchmarks import flat
+
+    arguments = [
+        *("--problems", "mixed", "--samplers", "bananas,random", "--trials", "12"),
+        *("--budgets", "10,12", "--instances", "2", "--seeds", "2"),
+        *("--results", str(tmp_path), "--runs", str(tmp_path / "runs")),
+    ]
+    flat.main(arguments)
+    found = rows(tmp_path, "flat_mixed")
+    assert [(row["sampler"], row["budget"], row["seeds"]) for row in found] == [
+        (sampler, budget, "4") for sampler in ("bananas", "random") for budget in ("10", "12")
+    ]
+    assert all(0.3 < float(row["mean"]) < 1.2 for row in found)
+    files = sorted((tmp_path / "runs").glob("*.jsonl"))
+    assert len(files) == 2
+    before = [file.read_bytes() for file in files]
+    flat.main(arguments)  # nothing is left to do
+    assert [file.read_bytes() for file in files] == before
+
+
+def test_speed_of_asks_and_memory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from benchmarks import speed
+
+    speed.main(
+        [
+            *("--parts", "ask,memory", "--spaces", "nasbench201", "--samplers", "bananas,random"),
+            *("--trials", "15", "--asks", "4", "--memory-asks", "5", "--results", str(tmp_path)),
+        ]
+    )
+    asks = {row["sampler"]: row for row in rows(tmp_path, "speed_ask")}
+    assert float(asks["bananas"]["ms per ask"]) > float(asks["random"]["ms per ask"]) > 0
+    assert {row["sampler"] for row in rows(tmp_path, "speed_memory")} == {"bananas", "random"}
+
+
+@pytest.mark.slow
+def test_speed_of_fits(capsys: pytest.CaptureFixture[str]) -> None:
+    from benchmarks import speed
+
+    ours, torch, default = speed.fit_rows(made_up(), [30], 1)
+    assert ours["times ours"] == 1 and ours["cells"] == 30
+    assert float(str(torch["times ours"])) > 3  # 15 and more on an idle machine
+    assert float(str(torch["Spearman"])) == pytest.approx(float(str(ours["Spearman"])), abs=0.2)
+    assert float(str(default["Spearman"])) > 0.4
+
+
+def test_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from benchmarks import workers
+
+    def run_threads(searches: Any, path: Any, finished: Path) -> None:
+        """As `run`, with threads for processes."""
+        barrier: Any = threading.Barrier(searches[0].workers)
+        addresses = [f"sqlite:///{tmp_path}/{s.workers}-{s.seed}.db" for s in searches]
+        for address in addresses:
+            optuna.create_study(
+                study_name="cells", storage=open_storage(address), direction="maximize"
+            )
+        threads = [
+            threading.Thread(
+                target=workers.work,
+                args=(searches, addresses, path, barrier, None if i else finished),
+            )
+            for i in range(searches[0].workers)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+
+    monkeypatch.setattr(workers, "_benchmark", made_up)
+    monkeypatch.setattr(workers, "run", run_threads)
+    arguments = [
+        *("--datasets", "cifar10", "--workers", "1,2", "--trials", "14", "--seeds", "1"),
+        *("--sleep", "0.002", "--results", str(tmp_path), "--runs", str(tmp_path)),
+    ]
+    workers.main(arguments)
+    alone, two = rows(tmp_path, "workers")
+    assert (alone["workers"], two["workers"]) == ("1", "2")
+    assert (alone["evaluations"], alone["duplicates"], two["duplicates"]) == ("14", "0", "0")
+    assert int(two["evaluations"]) in (14, 15)
+    assert float(alone["ratio @14"]) == 1
+    before = (tmp_path / "workers.jsonl").read_bytes()
+    workers.main(arguments)  # nothing is left to do
+    assert (tmp_path / "workers.jsonl").read_bytes() == before
+
+
+def test_ablation_of_predictors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from benchmarks import ablation_predictors as script
+
+    monkeypatch.setattr(script, "_benchmark", made_up)
+    monkeypatch.setattr(script, "UNSEEN", 200)
+    arguments = [
+        *("--benchmarks", "cifar10", "--predictors", "mlp,mlp-one-network"),
+        *("--encodings", "one_hot,adjacency", "--cells", "20,100", "--repeats", "2"),
+        *("--results", str(tmp_path), "--runs", str(tmp_path)),
+    ]
+    script.main(arguments)
+    found = {
+        (row["predictor"], row["encoding"], row["cells"]): row
+        for row in rows(tmp_path, "ablation_predictors")
+    }
+    assert len(found) == 8
+    good, worse = found["mlp", "one_hot", "100"], found["mlp", "adjacency", "100"]
+    # A value for each edge and operation: easy to see in one-hot columns, hard in numbers.
+    assert float(good["spearman"]) > 0.85 > float(worse["spearman"])
+    assert float(good["spearman"]) > float(found["mlp", "one_hot", "20"]["spearman"])
+    assert float(found["mlp-one-network", "one_hot", "100"]["ece"]) == pytest.approx(0.5, abs=0.01)
+    lines = (tmp_path / "ablation_predictors.jsonl").read_text()
+    script.main(arguments)  # nothing is left to do
+    assert (tmp_path / "ablation_predictors.jsonl").read_text() == lines
+
+
+def test_every_variant_of_the_components_can_be_made() -> None:
+    from benchmarks.ablation_components import COMPONENTS, DEFAULT, variants
+
+    made = variants(COMPONENTS)
+    assert next(iter(made)) == DEFAULT
+    assert {"acquisition=ei", "candidates=random", "batch_size=1", "published"} <= set(made)
+    assert "acquisition=its" not in made
+    assert len(contestants(made)) == len(made)
+
+
+def test_ablation_of_components(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from benchmarks import ablation_components as script
+
+    monkeypatch.setattr(script, "NASBench201", made_up)
+    script.main(
+        [
+            *("--components", "acquisition,published", "--datasets", "cifar10", "--seeds", "2"),
+            *("--trials", "12", "--results", str(tmp_path), "--runs", str(tmp_path)),
+        ]
+    )
+    found = rows(tmp_path, "components")
+    variants = [row["variant"] for row in found]
+    assert variants[0] == "default" and variants[-1] == "published" and len(variants) == 6
+    assert found[0]["p @12"] == "-" and 0 < float(found[1]["p @12"]) <= 1
