@@ -73,6 +73,8 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import BaseTrial, FrozenTrial
 
+    from optuna_nas.spaces import Architecture
+
 PARAMS_ATTR = "derived_params"
 """Trial user attribute with the parameters of the derived architecture."""
 
@@ -475,7 +477,7 @@ class _Path:
         self._weights = [{k: weights[i] for k, weights in state.items()} for i in range(count)]
 
     @property
-    def architectures(self) -> list[Any]:
+    def architectures(self) -> list[Architecture]:
         """What would be derived after each epoch."""
         return [self._supernet.derive(weights) for weights in self._weights]
 

@@ -7,6 +7,7 @@ from optuna_nas.relaxations.cell import Edge, MixedCell, cell_edges
 from optuna_nas.relaxations.cell_supernet import CellSupernet
 from optuna_nas.relaxations.darts_supernet import DARTSSupernet
 from optuna_nas.relaxations.derivation import strongest_operations, strongest_pairs
+from optuna_nas.relaxations.mixture import EdgeValues, Mixture
 from optuna_nas.relaxations.parameters import ArchitectureParameters
 from optuna_nas.relaxations.relaxation import GumbelSoftmax, Relaxation, Softmax
 from optuna_nas.relaxations.supernet import (
@@ -22,8 +23,10 @@ __all__ = [
     "CellSupernet",
     "DARTSSupernet",
     "Edge",
+    "EdgeValues",
     "GumbelSoftmax",
     "MixedCell",
+    "Mixture",
     "Relaxation",
     "Softmax",
     "Supernet",

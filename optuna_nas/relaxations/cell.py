@@ -36,6 +36,7 @@ class MixedCell(nn.Module):
         channels: Channels of every node.
         stride: The stride of the edges that leave an input, 1 or 2.
         pool_norm: Whether a pooling is followed by batch norm.
+        mixture: What the mixtures are made of.
 
     Raises:
         ValueError: An operation is unknown.
@@ -50,6 +51,7 @@ class MixedCell(nn.Module):
         *,
         stride: int = 1,
         pool_norm: bool = False,
+        mixture: type[Mixture] = Mixture,
     ) -> None:
         super().__init__()
         self.inputs = inputs
@@ -63,7 +65,7 @@ class MixedCell(nn.Module):
         ]
         self._targets = [[edges[row][1] for row in rows] for rows in self._leaving]
         self.mixtures = nn.ModuleList(
-            Mixture(
+            mixture(
                 operations,
                 len(rows),
                 channels,

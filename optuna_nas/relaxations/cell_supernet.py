@@ -60,7 +60,8 @@ class CellSupernet(Supernet):
             if stage:
                 self.stages.append(ResidualReduction(width // 2, width))
             self.stages += [
-                MixedCell(1, space.num_nodes, self.operations, width) for _ in range(cells)
+                MixedCell(1, space.num_nodes, self.operations, width, mixture=self.mixture)
+                for _ in range(cells)
             ]
         self.norm = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(inplace=True))
         self.classifier = Classifier(width, num_classes)

@@ -20,6 +20,7 @@ from torch import nn
 from optuna_nas.networks.layers import Classifier, FactorizedReduce, relu_conv_norm, same_conv
 from optuna_nas.relaxations.cell import MixedCell, cell_edges
 from optuna_nas.relaxations.derivation import strongest_pairs
+from optuna_nas.relaxations.mixture import Mixture
 from optuna_nas.relaxations.operations import without_norm_weights
 from optuna_nas.relaxations.supernet import Supernet, Weights, register_supernet
 from optuna_nas.spaces import Architecture, DARTSSpace, Genotype, SearchSpace
@@ -39,6 +40,7 @@ class _MixedPairCell(nn.Module):
         *,
         reduction: bool,
         after_reduction: bool,
+        mixture: type[Mixture],
     ) -> None:
         super().__init__()
         self.kind = "reduce" if reduction else "normal"
@@ -50,7 +52,13 @@ class _MixedPairCell(nn.Module):
         second = relu_conv_norm(channels_in[1], channels, kernel_size=1)
         self.preprocess = nn.ModuleList(without_norm_weights(module) for module in (first, second))
         self.cell = MixedCell(
-            _INPUTS, _NODES, operations, channels, stride=2 if reduction else 1, pool_norm=True
+            _INPUTS,
+            _NODES,
+            operations,
+            channels,
+            stride=2 if reduction else 1,
+            pool_norm=True,
+            mixture=mixture,
         )
 
     def forward(
@@ -105,6 +113,7 @@ class DARTSSupernet(Supernet):
                     channels,
                     reduction=reduction,
                     after_reduction=after_reduction,
+                    mixture=self.mixture,
                 )
             )
             channels_in = (channels_in[1], len(_CONCAT) * channels)

@@ -16,7 +16,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TypeAlias, TypeVar
+from typing import ClassVar, TypeAlias, TypeVar
 
 import torch
 from torch import nn
@@ -25,6 +25,7 @@ from torch.nn.utils import convert_conv2d_weight_memory_format
 from optuna_nas._checks import checked_integer
 from optuna_nas.networks._build import weights_from
 from optuna_nas.relaxations.cell import Edge
+from optuna_nas.relaxations.mixture import Mixture
 from optuna_nas.relaxations.pointwise import PointwiseNorm
 from optuna_nas.spaces import Architecture, SearchSpace
 
@@ -45,8 +46,11 @@ class Supernet(nn.Module, ABC):
     Attributes:
         edges: The edges of each kind of cell, in the order of the weights' rows.
         operations: The operations, in the order of the weights' columns.
+        mixture: What computes the operations on the edges that leave a node. A subclass of the
+            supernet can name another one, such as one of partial channels.
     """
 
+    mixture: ClassVar[type[Mixture]] = Mixture
     edges: Mapping[str, tuple[Edge, ...]]
     operations: tuple[str, ...]
 

@@ -42,16 +42,17 @@ from optuna_nas.surrogates.adjacency import (
     CategoricalAdjacencyEncoding,
     ContinuousAdjacencyEncoding,
 )
-from optuna_nas.surrogates.candidate_search import EvolutionCandidates, LocalSearchCandidates
+from optuna_nas.surrogates.candidate_search import (
+    EvolutionCandidates,
+    LocalSearchCandidates,
+    MixedCandidates,
+)
 from optuna_nas.surrogates.candidates import (
     CandidateGenerator,
-    FadingRandomCandidates,
     JoinedCandidates,
     MutationCandidates,
-    NeighborCandidates,
     Pool,
     RandomCandidates,
-    ScatteredCandidates,
 )
 from optuna_nas.surrogates.constraints import constraint_targets
 from optuna_nas.surrogates.criteria import (
@@ -112,9 +113,7 @@ _TARGETS: dict[str, TargetTransform] = {"identity": identity, "log_regret": log_
 _CANDIDATES: dict[str, Callable[[], CandidateGenerator]] = {
     "evolution": EvolutionCandidates,
     "local_search": LocalSearchCandidates,
-    "mixed": lambda: JoinedCandidates(
-        NeighborCandidates(), ScatteredCandidates(), FadingRandomCandidates()
-    ),
+    "mixed": MixedCandidates,
     "mutation": MutationCandidates,
     "mutation_random": lambda: JoinedCandidates(MutationCandidates(), RandomCandidates()),
     "random": RandomCandidates,

@@ -13,7 +13,11 @@ from optuna_nas.surrogates.adjacency import (
     CategoricalAdjacencyEncoding,
     ContinuousAdjacencyEncoding,
 )
-from optuna_nas.surrogates.candidate_search import EvolutionCandidates, LocalSearchCandidates
+from optuna_nas.surrogates.candidate_search import (
+    EvolutionCandidates,
+    LocalSearchCandidates,
+    MixedCandidates,
+)
 from optuna_nas.surrogates.candidates import (
     CandidateGenerator,
     FadingRandomCandidates,
@@ -82,6 +86,7 @@ __all__ = [
     "LocalSearchCandidates",
     "Loss",
     "MLPEnsemble",
+    "MixedCandidates",
     "MutationCandidates",
     "NeighborCandidates",
     "OneHotEncoding",

@@ -7,6 +7,11 @@
 
 Both return all that is new of what they scored, in the order in which they met it.
 
+*Mixed*, the default, is a choice by the space. Architectures made of operations have small
+neighbourhoods: those of the ten best, fifty mutants two steps away from them, and random ones,
+many at first and fewer the more is known. In a space of plain parameters, of which there may be
+hundreds, one step changes next to nothing, and evolution takes many between two evaluations.
+
 References: C. White et al., *BANANAS*, AAAI 2021, arXiv 1910.11858 (both as acquisition
 optimisers); E. Real et al., *Regularized Evolution*, AAAI 2019, arXiv 1802.01548.
 """
@@ -20,7 +25,14 @@ import numpy as np
 
 from optuna_nas._checks import checked_integer
 from optuna_nas.spaces import Architecture
-from optuna_nas.surrogates.candidates import CandidateGenerator, Pool
+from optuna_nas.surrogates.candidates import (
+    CandidateGenerator,
+    FadingRandomCandidates,
+    JoinedCandidates,
+    NeighborCandidates,
+    Pool,
+    ScatteredCandidates,
+)
 
 
 class LocalSearchCandidates(CandidateGenerator):
@@ -116,6 +128,29 @@ class EvolutionCandidates(CandidateGenerator):
         missing = self.population_size - len(met.scores)
         met.score(met.admit(islice(pool.distinct(_draws(pool, 10 * missing)), missing)))
         return list(met.scores)
+
+
+class MixedCandidates(CandidateGenerator):
+    """The surroundings of the best in a space with paths, evolution in any other.
+
+    Args:
+        around: For spaces whose architectures have paths.
+        search: For all others.
+    """
+
+    def __init__(
+        self,
+        around: CandidateGenerator | None = None,
+        search: CandidateGenerator | None = None,
+    ) -> None:
+        self.around = around or JoinedCandidates(
+            NeighborCandidates(), ScatteredCandidates(), FadingRandomCandidates()
+        )
+        self.search = search or EvolutionCandidates(1000)
+
+    def __call__(self, pool: Pool) -> list[Architecture]:
+        """Return the candidates of the generator that fits the space."""
+        return (self.around if pool.space.path_blocks else self.search)(pool)
 
 
 class _Met:

@@ -2,12 +2,10 @@
 
 - *mutation*: mutations of the best architectures found so far, best first (the paper's choice);
 - *random*: new random architectures;
-- *mutation with random*: both;
-- *mixed* (the default): the neighbours of the ten best, fifty mutants two steps away from them,
-  and random architectures, many at first and fewer the more is known. The neighbours find the way
-  up, the other two the way out of a local optimum.
+- *mutation with random*: both.
 
-*Local search* and *evolution* are in :mod:`optuna_nas.surrogates.candidate_search`.
+Whole neighbourhoods, scattered mutants and fading random ones make up the default, *mixed*; it and
+the generators that search by themselves are in :mod:`optuna_nas.surrogates.candidate_search`.
 
 Reference: as in :mod:`optuna_nas.surrogates.encodings`.
 """

@@ -12,10 +12,10 @@ networks of ten layers of twenty units, Adam with learning rate 0.01 and betas (
 epochs in minibatches of 32. :meth:`MLPEnsemble.published` builds that one.
 
 *Departures* of the default (docs/bananas.md): three layers, strong weight decay and 100 to 300
-steps in all, which ranks unseen cells better at a fraction of the cost; two members that see the
-paths only, and predictions stretched about their mean, because networks that learn from the same
-few rows agree more than they are right. Targets are standardised always, which makes learning rate and
-loss independent of the unit of the objective.
+steps in all, which ranks unseen cells better at a fraction of the cost; two members that do not
+see the one-hot columns, and predictions stretched about their mean, because networks that learn
+from the same few rows agree more than they are right. Targets are standardised always, which makes
+learning rate and loss independent of the unit of the objective.
 """
 
 from __future__ import annotations
