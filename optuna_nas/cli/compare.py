@@ -54,6 +54,13 @@ def compare(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes; one for each core if unset.")
     ] = None,
+    budgets: Annotated[
+        str | None,
+        typer.Option(
+            help="After how many trainings regrets are shown and tested, such as 50,100; a third, "
+            "two thirds and all if unset."
+        ),
+    ] = None,
     statistic: Annotated[str, typer.Option(help="What pictures show: mean or median.")] = "mean",
     log: Annotated[bool, typer.Option(help="Logarithmic axis of regrets.")] = True,
 ) -> None:
@@ -68,6 +75,7 @@ def compare(
     names = [name.strip() for name in samplers.split(",") if name.strip()]
     with mendable(ValueError, TypeError, OSError):  # types too: of samplers of one's own
         choose("statistic", statistic, BANDS)
+        after = None if budgets is None else _budgets(budgets, trials)
         contestants(names)
     shown = cast("Statistic", statistic)
     with console.status("Reading the recorded trainings ..."), mendable():
@@ -94,9 +102,9 @@ def compare(
     except RunError as error:
         show_error(str(error))
         raise typer.Exit(1) from None
-    _show(console, comparison)
+    _show(console, comparison, after)
     with mendable(OSError):
-        _write(comparison, output, shown, log)
+        _write(comparison, output, shown, log, after)
     console.print(
         f"Written to {output}: {RESULTS}, comparison.md, comparison.csv, regret.html, regret.svg",
         soft_wrap=True,
@@ -109,6 +117,20 @@ def compare(
         "--seeds or --samplers adds to these runs.",
         soft_wrap=True,
     )
+
+
+def _budgets(text: str, trials: int) -> list[int]:
+    """Read numbers of trainings, in order.
+
+    Raises:
+        ValueError: One is no number from 1 to the trainings of a run.
+    """
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isdecimal() and 1 <= int(word) <= trials for word in words):
+        raise ValueError(
+            f"`budgets` is {text!r}; allowed are numbers from 1 to {trials} separated by commas."
+        )
+    return sorted({int(word) for word in words})
 
 
 def _benchmark(name: str, path: Path | None, metric: str | None) -> TabularBenchmark:
@@ -160,28 +182,28 @@ class _Progress:
         self._bar.update(self._task, completed=done, total=total)
 
 
-def _show(console: Console, comparison: Comparison) -> None:
+def _show(console: Console, comparison: Comparison, budgets: list[int] | None) -> None:
     """Print the summary, and the tests if there are several samplers."""
     from optuna_nas.compare.tables import pair_rows, regret
 
-    summaries = comparison.summary()
-    budgets = comparison.budgets()
+    chosen = budgets or comparison.budgets()
+    summaries = comparison.summary(chosen)
     table = Table(
         title=f"{comparison.name}: regret of {comparison.metric}", title_justify="left", box=SIMPLE
     )
     table.add_column("sampler", overflow="fold")
-    for heading in ("seeds", *(f"@{b} mean (found)" for b in budgets), "ms/ask"):
+    for heading in ("seeds", *(f"@{b} mean (found)" for b in chosen), "ms/ask"):
         table.add_column(heading, justify="right")
     for sampler in comparison.samplers:
         own = [summary for summary in summaries if summary.sampler == sampler]
         cells = [f"{regret(s.mean)} ({s.found:.0%})" for s in own]
         table.add_row(Text(sampler), str(own[0].seeds), *cells, f"{own[0].ms_per_ask:.2f}")
     console.print(table)
-    head, rows = pair_rows(comparison)
-    if rows:
-        tests = Table(
-            title=f"Pairs after {comparison.n_trials} trainings", title_justify="left", box=SIMPLE
-        )
+    for budget in budgets or [comparison.n_trials]:
+        head, rows = pair_rows(comparison, budget)
+        if not rows:
+            break
+        tests = Table(title=f"Pairs after {budget} trainings", title_justify="left", box=SIMPLE)
         for i, heading in enumerate(head):
             tests.add_column(heading, justify="right" if i else "left", overflow="fold")
         for row in rows:
@@ -189,14 +211,20 @@ def _show(console: Console, comparison: Comparison) -> None:
         console.print(tests)
 
 
-def _write(comparison: Comparison, output: Path, statistic: Statistic, log: bool) -> None:
+def _write(
+    comparison: Comparison,
+    output: Path,
+    statistic: Statistic,
+    log: bool,
+    budgets: list[int] | None,
+) -> None:
     from optuna_nas.compare import markdown, write_csv
     from optuna_nas.visualization.regret import plot_regret
     from optuna_nas.visualization.regret_svg import regret_svg
 
     output.mkdir(parents=True, exist_ok=True)
-    (output / "comparison.md").write_text(markdown(comparison), encoding="utf-8")
-    write_csv(comparison, output / "comparison.csv")
+    (output / "comparison.md").write_text(markdown(comparison, budgets), encoding="utf-8")
+    write_csv(comparison, output / "comparison.csv", budgets)
     drawing = regret_svg(comparison, statistic=statistic, log=log)
     (output / "regret.svg").write_text(drawing, encoding="utf-8")
     figure = plot_regret(comparison, statistic=statistic, log=log)

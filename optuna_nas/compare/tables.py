@@ -55,16 +55,16 @@ def pair_rows(
 
 
 def markdown(comparison: Comparison, budgets: Sequence[int] | None = None) -> str:
-    """Write a comparison as Markdown: the summary, and the tests after the last budget.
+    """Write a comparison as Markdown: the summary, and the tests.
 
     Args:
         comparison: The comparison.
-        budgets: Numbers of trainings; None is a third, two thirds and all.
+        budgets: Numbers of trainings, tested after each; None is a third, two thirds and all,
+            tested at the end.
 
     Raises:
         ValueError: A budget is not between 1 and `n_trials`.
     """
-    last = max(budgets) if budgets else comparison.n_trials
     parts = [
         f"## {_cell(comparison.name)}: {_cell(comparison.metric)}",
         f"Regret after so many trainings (@): the optimum is "
@@ -72,14 +72,15 @@ def markdown(comparison: Comparison, budgets: Sequence[int] | None = None) -> st
         "*found* is the share of seeds that found the optimum.",
         _table(*summary_rows(comparison, budgets)),
     ]
-    head, rows = pair_rows(comparison, last)
-    if rows:
-        parts += [
-            f"Pairs after {last} trainings, paired by seed: how often the first has less regret, "
-            "the mean difference of regrets, and Wilcoxon's signed-rank test, two-sided, also "
-            "adjusted for the number of pairs.",
-            _table(head, rows),
-        ]
+    for budget in budgets or [comparison.n_trials]:
+        head, rows = pair_rows(comparison, budget)
+        if rows:
+            parts += [
+                f"Pairs after {budget} trainings, paired by seed: how often the first has less "
+                "regret, the mean difference of regrets, and Wilcoxon's signed-rank test, "
+                "two-sided, also adjusted for the number of pairs.",
+                _table(head, rows),
+            ]
     return "\n\n".join(parts) + "\n"
 
 
