@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import inspect
 import re
 import runpy
 import shutil
+import sys
 from pathlib import Path
 
 import optuna
@@ -22,8 +24,16 @@ PACKAGES = {
     "samplers/regularized_evolution": optuna_nas.samplers.RegularizedEvolutionSampler,
     "objectives/cell_cnn": optuna_nas.objectives.CellCNN,
     "objectives/darts": optuna_nas.objectives.Darts,
+    "objectives/layer_drop_bert": optuna_nas.objectives.LayerDropBert,
 }
 CATEGORY_TAGS = {"samplers": "sampler", "objectives": "benchmark"}
+CELL = r"^\|\w+~0\|\+"
+ARCHITECTURES = {"objectives/layer_drop_bert": r"^[01]{4} "}
+"""What the examples print, if it is no cell."""
+
+HUB = {"google-bert/bert-base-uncased": "bert", "stanfordnlp/sst2": "reviews.csv"}
+"""What stands for the models and the texts of the Hugging Face hub here."""
+
 FIELDS = ("author", "title", "description", "tags", "optuna_versions", "license")
 
 
@@ -44,6 +54,19 @@ def listed(text: str) -> list[str]:
 
 def code_blocks(text: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def write_model_and_texts(folder: Path) -> None:
+    """Write what an example would have downloaded, only smaller."""
+    path = REPOSITORY / "tests" / "objectives" / "tiny_bert.py"
+    spec = importlib.util.spec_from_file_location("tiny_bert_of_the_hub", path)
+    assert spec is not None and spec.loader is not None
+    tiny_bert = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tiny_bert)
+    tiny_bert.save_model(folder / HUB["google-bert/bert-base-uncased"])
+    split = tiny_bert.texts(120, 0)
+    lines = [f"{text},{label}" for text, label in zip(split.texts, split.labels, strict=True)]
+    (folder / HUB["stanfordnlp/sst2"]).write_text("\n".join(["text,label", *lines, ""]))
 
 
 def test_every_package_is_tested() -> None:
@@ -114,6 +137,11 @@ class TestPackage:
         code = re.sub(r"n_trials=\d+", "n_trials=12", code)
         if package.startswith("objectives"):
             code = code.replace("epochs=5", "epochs=1").replace("n_trials=12", "n_trials=2")
+        if package in ARCHITECTURES:
+            write_model_and_texts(tmp_path)
+            for name, local in HUB.items():
+                assert f'"{name}"' in code
+                code = code.replace(name, local)
 
         def load(name: str) -> object:
             return optunahub.load_local_module(name, registry_root=str(REPOSITORY))
@@ -127,7 +155,7 @@ class TestPackage:
         assert study.best_value > 0
         if package.startswith("samplers"):
             assert type(study.sampler) is PACKAGES[package]
-            assert re.search(r"^\|\w+~0\|\+", capsys.readouterr().out, re.MULTILINE)
+            assert re.search(CELL, capsys.readouterr().out, re.MULTILINE)
 
     @pytest.mark.slow
     def test_the_example_runs(
@@ -139,6 +167,12 @@ class TestPackage:
     ) -> None:
         for folder in CATEGORY_TAGS:
             shutil.copytree(REPOSITORY / folder, tmp_path / folder)
+        arguments: list[str] = []
+        if package in ARCHITECTURES:
+            write_model_and_texts(tmp_path)
+            arguments = list(HUB.values())
         monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["example.py", *arguments])
         runpy.run_path(f"{package}/example.py", run_name="__main__")
-        assert re.search(r"^\|\w+~0\|\+", capsys.readouterr().out, re.MULTILINE)
+        expected = ARCHITECTURES.get(package, CELL)
+        assert re.search(expected, capsys.readouterr().out, re.MULTILINE)

@@ -19,7 +19,8 @@ if __name__ == "__main__":
         cells=1,
         architecture_learning_rate=3e-3,
     )
-    sampler = optuna.samplers.BruteForceSampler()
-    study = optuna.create_study(direction="maximize", sampler=sampler)
+    study = optuna.create_study(direction="maximize")
+    for order in (1, 2):
+        study.enqueue_trial({"order": order})
     study.optimize(objective, n_trials=2)
     print(study.best_trial.user_attrs["architecture"], study.best_value)

@@ -31,8 +31,6 @@ here that is four trials, and a study of `CellCNN`.
 
 from __future__ import annotations
 
-import csv
-import io
 import time
 from collections.abc import Mapping
 from functools import cached_property
@@ -47,6 +45,7 @@ from optuna_nas._checks import checked_integer, checked_positive, checked_share
 from optuna_nas.data import ImageData, ImageSplit, load_images
 from optuna_nas.data.splits import stratified_parts
 from optuna_nas.networks import count_parameters
+from optuna_nas.objectives.architecture_path import ArchitecturePath
 from optuna_nas.objectives.cell_cnn import ARTIFACTS
 from optuna_nas.objectives.devices import usable_device
 from optuna_nas.objectives.supernet_training import (
@@ -67,13 +66,10 @@ from optuna_nas.spaces import SearchSpace
 from optuna_nas.trials import ArtifactFolder, TrialRun
 from optuna_nas.visualization.cells import cell_svg
 from optuna_nas.visualization.curves import learning_curve_svg
-from optuna_nas.visualization.trajectories import trajectory_svg
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import BaseTrial, FrozenTrial
-
-    from optuna_nas.spaces import Architecture
 
 PARAMS_ATTR = "derived_params"
 """Trial user attribute with the parameters of the derived architecture."""
@@ -108,7 +104,7 @@ class Darts:
         data: The images, or a source for :func:`optuna_nas.data.load_images`.
         epochs: Passes over the half of the training images that the weights are learnt on.
         order: 1, or 2 for architecture steps that look ahead along the weights' next step, which
-            takes about twice the time. Tunable.
+            take nearly three times as long. Tunable.
         xi: Length of the step to look ahead; None for the current learning rate of the weights.
             Only for the second order. Tunable.
         batch_size: Images of a step.
@@ -311,7 +307,7 @@ class Darts:
         run.log(parameters=count_parameters(supernet))
         supernet.to(self.device)
         parameters.to(self.device)
-        path = _Path(supernet, parameters)
+        path = ArchitecturePath(supernet, parameters)
         try:
             value = self._fit(supernet, parameters, path, run, recipe, generator)
         except DivergedError as error:
@@ -326,7 +322,7 @@ class Darts:
         self,
         supernet: Supernet,
         parameters: ArchitectureParameters,
-        path: _Path,
+        path: ArchitecturePath,
         run: TrialRun,
         recipe: SearchRecipe,
         generator: torch.Generator,
@@ -358,7 +354,7 @@ class Darts:
             )
         return run.curve[self.epochs - 1]
 
-    def _publish(self, trial: BaseTrial, run: TrialRun, path: _Path) -> None:
+    def _publish(self, trial: BaseTrial, run: TrialRun, path: ArchitecturePath) -> None:
         architecture = path.architectures[-1]
         trial.set_user_attr("architecture", str(architecture))
         trial.set_user_attr(PARAMS_ATTR, architecture.params)
@@ -453,49 +449,6 @@ class Darts:
         with torch.no_grad():
             supernet(torch.zeros(2, self.data.in_channels, *self.data.image_size), weights)
         supernet.derive(weights)
-
-
-class _Path:
-    """The weights of the operations after each epoch, those before the first one included."""
-
-    def __init__(self, supernet: Supernet, parameters: ArchitectureParameters) -> None:
-        self._supernet = supernet
-        self._parameters = parameters
-        self._weights: list[dict[str, torch.Tensor]] = []
-
-    def record(self) -> None:
-        """Add the present weights."""
-        self._weights.append({k: w.cpu() for k, w in self._parameters.strengths().items()})
-
-    def state(self) -> dict[str, torch.Tensor]:
-        """All weights, `epochs+1 edges operations` for each kind of cell."""
-        return {k: torch.stack([w[k] for w in self._weights]) for k in self._weights[0]}
-
-    def load(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Go on from what :meth:`state` returned."""
-        count = len(next(iter(state.values())))
-        self._weights = [{k: weights[i] for k, weights in state.items()} for i in range(count)]
-
-    @property
-    def architectures(self) -> list[Architecture]:
-        """What would be derived after each epoch."""
-        return [self._supernet.derive(weights) for weights in self._weights]
-
-    def svg(self, title: str) -> str:
-        """The picture of all weights."""
-        weights = {kind: values.tolist() for kind, values in self.state().items()}
-        return trajectory_svg(
-            weights, self._supernet.edges, self._supernet.operations, title=title
-        )
-
-    def table(self, curve: Mapping[int, float]) -> str:
-        """The derived architecture and the accuracy after each epoch, as CSV."""
-        file = io.StringIO()
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["epochs", "validation accuracy", "architecture"])
-        for epochs, architecture in enumerate(self.architectures):
-            writer.writerow([epochs, curve.get(epochs - 1, ""), str(architecture)])
-        return file.getvalue()
 
 
 def _checked_xi(argument: str, value: float | None) -> float | None:

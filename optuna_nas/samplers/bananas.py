@@ -156,7 +156,9 @@ class BananasSampler(ArchitectureSampler):
             predictor.
         targets: What the predictor learns: `"log_regret"`, `"identity"`, or a function from `n`
             errors to `n` targets, lower is better in both. None is `"log_regret"`, but
-            `"identity"` with the loss MAPE, which needs errors in the unit of the study's values.
+            `"identity"` for the hypervolume of several objectives, where the best value of each
+            matters no more than others, and with the loss MAPE, which needs errors in the unit of
+            the study's values.
         acquisition: `"its"`, `"ts"`, `"ucb"`, `"ei"`, `"pi"`, or a function
             `(members, incumbent, rng) -> scores`. None is `"its"`, and `"ucb"` with several
             objectives, where independent draws of each add up to too much chance.
@@ -216,8 +218,11 @@ class BananasSampler(ArchitectureSampler):
         )
         if targets is None:
             loss = getattr(self._predictor, "loss", None)
-            targets = identity if isinstance(loss, MAPE) else log_regret
-        self._targets = targets if callable(targets) else choose("targets", targets, _TARGETS)
+            self._targets = identity if isinstance(loss, MAPE) else log_regret
+            self._targets_of_volume: TargetTransform = identity
+        else:
+            self._targets = targets if callable(targets) else choose("targets", targets, _TARGETS)
+            self._targets_of_volume = self._targets
         self._acquisition = (
             acquisition
             if acquisition is None or callable(acquisition)
@@ -292,9 +297,17 @@ class BananasSampler(ArchitectureSampler):
 
     def _learn(self, history: History, seed: Sequence[int]) -> Scorer:
         """Fit the surrogate to the history, and return what scores candidates."""
+        several = history.num_objectives > 1
+        build = self._criterion(history.num_objectives)
+        volume = build is HypervolumeCriterion
+        transform = self._targets_of_volume if volume else self._targets
         valued = history.valued
         feasible = np.array([o.violation == 0 for o in valued], dtype=bool)
-        targets = [self._transformed(column, feasible) for column in history.values.T]  # k times n
+        if feasible.any() and not feasible.all():
+            best = history.values[feasible].min(axis=0)
+            targets = [about(e, b, transform) for e, b in zip(history.values.T, best, strict=True)]
+        else:
+            targets = [transform(errors) for errors in history.values.T]  # k times n
         self._surrogate.fit(
             [([o.architecture for o in valued], column) for column in targets],
             [
@@ -308,26 +321,19 @@ class BananasSampler(ArchitectureSampler):
             observed = observed[feasible]
         elif not valued:  # all were pruned, but told their constraints
             observed = np.zeros((1, len(targets)))
-        criterion = self._criterion(observed, [*seed, 1])
+        acquisition = self._acquisition or (acquisitions.ucb if several else acquisitions.its)
+        criterion = build(observed, acquisition, [*seed, 1])
         return Scorer(self._surrogate.predict, criterion, [*seed, 2])
 
-    def _transformed(self, errors: np.ndarray, feasible: np.ndarray) -> np.ndarray:
-        """What is learnt of one objective, `n` targets for `n` errors."""
-        if feasible.all() or not feasible.any():
-            return self._targets(errors)
-        return about(errors, float(errors[feasible].min()), self._targets)
-
-    def _criterion(self, observed: np.ndarray, seed: Sequence[int]) -> Criterion:
-        """What scores candidates, given the `n x k` targets of what is feasible."""
-        num_objectives = observed.shape[1]
+    def _criterion(self, num_objectives: int) -> CriterionFactory:
+        """What scores candidates of so many objectives."""
         if num_objectives == 1:
-            return SingleCriterion(observed, self._acquisition or acquisitions.its, seed)
-        kind = self._multi_objective
-        if kind is None:
-            improves = self._acquisition in _IMPROVEMENTS
-            few = num_objectives <= _MOST_VOLUMES
-            kind = HypervolumeCriterion if few and not improves else ChebyshevCriterion
-        return kind(observed, self._acquisition or acquisitions.ucb, seed)
+            return SingleCriterion
+        if self._multi_objective is not None:
+            return self._multi_objective
+        improves = self._acquisition in _IMPROVEMENTS
+        few = num_objectives <= _MOST_VOLUMES
+        return HypervolumeCriterion if few and not improves else ChebyshevCriterion
 
     def _check_objectives(self, study: optuna.Study) -> None:
         """Any number of objectives will do."""

@@ -15,7 +15,7 @@ import numpy as np
 from optuna._hypervolume import get_non_dominated_box_bounds
 
 _MARGIN = 0.1
-"""The reference point lies this share of the front's extent beyond its worst values."""
+"""The reference point lies this share of the extent of all values beyond the worst ones."""
 
 
 def domination_ranks(values: np.ndarray) -> np.ndarray:
@@ -63,16 +63,14 @@ def front_of(values: np.ndarray) -> np.ndarray:
 def reference_point(values: np.ndarray) -> np.ndarray:
     """Return the point within which the hypervolume of some vectors counts.
 
-    In each objective it is the worst value on the front plus a tenth of the front's extent there.
-    Where the front has no extent, the extent of all vectors counts instead.
+    In each objective it is the worst of all values plus a tenth of their extent. The worst value on
+    the front would not do: what extends the front at an end lies beyond it.
 
     Args:
         values: The vectors, `n x k`.
     """
-    front = front_of(values)
-    extent = np.ptp(front, axis=0)
-    extent = np.where(extent > 0, extent, np.ptp(values, axis=0))
-    return np.asarray(front.max(axis=0) + _MARGIN * np.where(extent > 0, extent, 1.0))
+    extent = np.ptp(values, axis=0)
+    return np.asarray(values.max(axis=0) + _MARGIN * np.where(extent > 0, extent, 1.0))
 
 
 class Improvement:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
 
@@ -14,6 +14,9 @@ from torch import nn
 
 from optuna_nas.networks import count_parameters, register_operation
 from optuna_nas.relaxations import (
+    CellSupernet,
+    EdgeValues,
+    Mixture,
     Supernet,
     build_supernet,
     frozen_statistics,
@@ -254,6 +257,34 @@ def test_a_supernet_of_ones_own() -> None:
         assert type(build_supernet(DARTS, num_classes=2, channels=2, cells=3)) is DARTSSupernet
     finally:
         _SUPERNETS.pop(MySpace, None)
+
+
+def test_another_mixture() -> None:
+    """A quarter of the channels goes through the operations, the others pass: a custom mixture."""
+
+    class Partial(Mixture):
+        def __init__(
+            self, operations: Sequence[str], edges: int, channels: int, *rest: int, **options: bool
+        ) -> None:
+            super().__init__(operations, edges, channels // 4, *rest, **options)
+
+        def forward(self, values: torch.Tensor, weights: torch.Tensor) -> list[EdgeValues]:
+            quarter = values.shape[1] // 4
+            passing = values[:, quarter:].permute(0, 2, 3, 1).flatten(0, 2)  # R C
+            found = []
+            for edge in super().forward(values[:, :quarter], weights):
+                mixed = torch.stack(edge.pixels).sum(0)
+                found.append(EdgeValues([torch.cat([mixed, passing], dim=1)], []))
+            return found
+
+    class PartialSupernet(CellSupernet):
+        mixture = Partial
+
+    whole = build_supernet(NB201, num_classes=3, channels=8, cells=1)
+    partial = PartialSupernet(NB201, num_classes=3, in_channels=3, channels=8, cells=1)
+    assert partial(torch.randn(2, 3, 8, 8), evenly(partial)).shape == (2, 3)
+    edges = 6 * (9 + 1) * (8**2 + 16**2 + 32**2)
+    assert count_parameters(whole) - count_parameters(partial) == edges - edges // 16
 
 
 @pytest.mark.parametrize("space", [NASBench101Space(), FlatSpace({"x": IntDistribution(1, 3)})])

@@ -6,7 +6,7 @@ import importlib
 import os
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import optuna
@@ -25,13 +25,16 @@ from optuna_nas.surrogates import (
     HypervolumeCriterion,
     OneHotEncoding,
     Predictor,
-    its,
+    TargetTransform,
+    identity,
+    log_regret,
     ucb,
 )
-from optuna_nas.surrogates.criteria import Seed
+from optuna_nas.surrogates.criteria import Seed, SingleCriterion
 
 tradeoffs = importlib.import_module("tradeoffs")
 SPACE = NASBench201Space()
+Direction = Literal["minimize", "maximize"]
 
 
 class Oracle(Predictor):
@@ -60,7 +63,7 @@ def run(
     sampler: optuna.samplers.BaseSampler,
     n_trials: int,
     k: int = 2,
-    directions: Sequence[str] | None = None,
+    directions: Sequence[Direction] = (),
 ) -> optuna.Study:
     directions = directions or ["minimize"] * k
     signs = [-1 if direction == "maximize" else 1 for direction in directions]
@@ -90,8 +93,8 @@ def test_more_hypervolume_than_chance(k: int, strategy: str) -> None:
         for name, sampler in samplers.items():
             values = tradeoffs.losses(run(sampler, 60, k))
             found[name].append(tradeoffs.hypervolume(values, k))
-    assert np.mean(found["bananas"]) > np.mean(found["random"]) + 0.08
-    assert np.min(found["bananas"]) > np.mean(found["random"])
+    assert np.mean(found["bananas"]) > np.mean(found["random"]) + 0.04
+    assert np.median(found["bananas"]) > np.median(found["random"])
 
 
 @pytest.mark.skipif(PATH_VARIABLE not in os.environ, reason="needs the table of NAS-Bench-201")
@@ -118,7 +121,7 @@ def test_more_hypervolume_on_recorded_trainings(k: int) -> None:
 
 @pytest.mark.parametrize("strategy", ["hypervolume", "chebyshev"])
 def test_maximising_mirrors_minimising(strategy: str) -> None:
-    def cells(*directions: str) -> list[str]:
+    def cells(*directions: Direction) -> list[str]:
         sampler = BananasSampler(seed=0, n_startup_trials=5, multi_objective=strategy)
         return cells_of(run(sampler, 14, directions=directions))
 
@@ -247,30 +250,33 @@ def test_a_batch_spreads_over_the_front(strategy: str, deduplicate: bool) -> Non
     assert (np.ptp(batch, axis=0) > 0.3 * everything).all()
 
 
-def chosen_criterion(k: int, **options: Any) -> Criterion:
-    return BananasSampler(**options)._criterion(np.eye(k), [0])
+@pytest.mark.parametrize(
+    ("k", "options", "kind"),
+    [
+        (1, {"multi_objective": "chebyshev"}, SingleCriterion),
+        (2, {}, HypervolumeCriterion),
+        (3, {"acquisition": "its"}, HypervolumeCriterion),
+        (4, {}, ChebyshevCriterion),
+        (2, {"acquisition": "ei"}, ChebyshevCriterion),
+        (2, {"multi_objective": "chebyshev"}, ChebyshevCriterion),
+        (5, {"multi_objective": "hypervolume"}, HypervolumeCriterion),
+    ],
+)
+def test_defaults(k: int, options: dict[str, Any], kind: type[Criterion]) -> None:
+    assert BananasSampler(**options)._criterion(k) is kind
 
 
 @pytest.mark.parametrize(
-    ("k", "options", "kind", "acquisition"),
-    [
-        (2, {}, HypervolumeCriterion, ucb),
-        (3, {}, HypervolumeCriterion, ucb),
-        (4, {}, ChebyshevCriterion, ucb),
-        (2, {"acquisition": "its"}, HypervolumeCriterion, its),
-        (2, {"acquisition": "ei"}, ChebyshevCriterion, None),
-        (2, {"multi_objective": "chebyshev"}, ChebyshevCriterion, ucb),
-        (5, {"multi_objective": "hypervolume"}, HypervolumeCriterion, ucb),
-    ],
+    ("strategy", "expected"), [("hypervolume", identity), ("chebyshev", log_regret)]
 )
-@pytest.mark.filterwarnings("ignore:Box decomposition")
-def test_defaults(
-    k: int, options: dict[str, Any], kind: type[Criterion], acquisition: Acquisition | None
-) -> None:
-    criterion = chosen_criterion(k, **options)
-    assert type(criterion) is kind
-    if acquisition is not None:
-        assert vars(criterion)["_acquisition"] is acquisition
+def test_what_is_learnt_by_default(strategy: str, expected: TargetTransform) -> None:
+    oracle = Oracle()
+    sampler = BananasSampler(
+        n_startup_trials=6, predictor=oracle, multi_objective=strategy, seed=0
+    )
+    values = tradeoffs.losses(run(sampler, 7))[:6]
+    for (_, _, targets), column in zip(oracle.fits, values.T, strict=True):
+        assert targets == pytest.approx(expected(column))
 
 
 @pytest.mark.parametrize("acquisition", ["its", "ts", "ucb", "ei", "pi"])
@@ -300,6 +306,7 @@ def test_a_criterion_of_one_s_own() -> None:
     sampler = BananasSampler(n_startup_trials=4, targets="identity", multi_objective=build, seed=0)
     study = run(sampler, 6)
     assert [len(observed) for observed, _, _ in seen] == [4]
+    assert seen[0][1] is ucb
     assert seen[0][0].tolist() == tradeoffs.losses(study)[:4].tolist()
 
 

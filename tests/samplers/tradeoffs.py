@@ -17,16 +17,16 @@ _COSTS = {"none": 0.0, "skip_connect": 0.02, "avg_pool_3x3": 0.1, "nor_conv_1x1"
 
 
 def error(architecture: Architecture) -> float:
-    """Costly operations are good; each edge weighs differently, with a little chance."""
+    """Costly operations are good where they matter, each edge with its own weight."""
     gains = (
         (i + 1) * _COSTS.get(operation, 1.0) ** 0.5 * (0.7 + 0.6 * chance(operation, i))
-        for i, operation in enumerate(architecture.params.values())
+        for i, operation in enumerate(SPACE.simplify(architecture).params.values())
     )
-    return 20 - sum(gains)
+    return float(20 - sum(gains))
 
 
 def cost(architecture: Architecture) -> float:
-    """The sum of the operations' costs."""
+    """The sum of the operations' costs, whether they matter or not."""
     return sum(_COSTS.get(operation, 1.0) for operation in architecture.params.values())
 
 
