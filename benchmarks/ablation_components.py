@@ -38,7 +38,7 @@ _NAMED: Mapping[str, Mapping[str, object]] = {
 _DEFAULTS = {
     "acquisition": "its",
     "candidates": "mixed",
-    "encoding": "folded",
+    "encoding": "folded_counts",
     "loss": "mae",
     "predictor": "mlp",
     "targets": "log_regret",
