@@ -152,7 +152,7 @@ def check_sampler(config: SearchConfig, objective: Objective) -> None:
             raise ValueError(
                 f"`sampler` is {config.sampler!r}, which cannot search for the "
                 f"{len(directions)} values {', '.join(objective.metric_names)} ({error}); allowed "
-                "are nsgaii, random, tpe and samplers of your own for several."
+                "are bananas, nsgaii, random, tpe and samplers of your own for several."
             ) from error
 
 

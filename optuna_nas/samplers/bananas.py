@@ -57,7 +57,6 @@ from optuna_nas.surrogates.candidates import (
 from optuna_nas.surrogates.constraints import constraint_targets
 from optuna_nas.surrogates.criteria import (
     ChebyshevCriterion,
-    Criterion,
     CriterionFactory,
     HypervolumeCriterion,
     SingleCriterion,
@@ -216,13 +215,14 @@ class BananasSampler(ArchitectureSampler):
             if isinstance(encoding, Encoding)
             else choose("encoding", encoding, _ENCODINGS)()
         )
+        self._targets_of_volume: TargetTransform = identity
         if targets is None:
             loss = getattr(self._predictor, "loss", None)
-            self._targets = identity if isinstance(loss, MAPE) else log_regret
-            self._targets_of_volume: TargetTransform = identity
+            targets = identity if isinstance(loss, MAPE) else log_regret
         else:
-            self._targets = targets if callable(targets) else choose("targets", targets, _TARGETS)
-            self._targets_of_volume = self._targets
+            targets = targets if callable(targets) else choose("targets", targets, _TARGETS)
+            self._targets_of_volume = targets
+        self._targets: TargetTransform = targets
         self._acquisition = (
             acquisition
             if acquisition is None or callable(acquisition)
@@ -301,26 +301,20 @@ class BananasSampler(ArchitectureSampler):
         build = self._criterion(history.num_objectives)
         volume = build is HypervolumeCriterion
         transform = self._targets_of_volume if volume else self._targets
-        valued = history.valued
-        feasible = np.array([o.violation == 0 for o in valued], dtype=bool)
-        if feasible.any() and not feasible.all():
-            best = history.values[feasible].min(axis=0)
-            targets = [about(e, b, transform) for e, b in zip(history.values.T, best, strict=True)]
-        else:
-            targets = [transform(errors) for errors in history.values.T]  # k times n
+        valued = [o.architecture for o in history.valued]
+        feasible = np.array([o.violation == 0 for o in history.valued], dtype=bool)
+        targets = _learnt(history.values, feasible, transform)  # n x k
         self._surrogate.fit(
-            [([o.architecture for o in valued], column) for column in targets],
+            [(valued, column) for column in targets.T],
             [
                 ([history.observations[row].architecture for row in rows], constraint_targets(c))
                 for rows, c in history.constraints.values()
             ],
             [*seed, 0],
         )
-        observed = np.stack(targets, axis=1)
-        if feasible.any():
-            observed = observed[feasible]
-        elif not valued:  # all were pruned, but told their constraints
-            observed = np.zeros((1, len(targets)))
+        observed = targets[feasible] if feasible.any() else targets
+        if not valued:  # all were pruned, but told their constraints
+            observed = np.zeros((1, history.num_objectives))
         acquisition = self._acquisition or (acquisitions.ucb if several else acquisitions.its)
         criterion = build(observed, acquisition, [*seed, 1])
         return Scorer(self._surrogate.predict, criterion, [*seed, 2])
@@ -337,6 +331,18 @@ class BananasSampler(ArchitectureSampler):
 
     def _check_objectives(self, study: optuna.Study) -> None:
         """Any number of objectives will do."""
+
+
+def _learnt(errors: np.ndarray, feasible: np.ndarray, transform: TargetTransform) -> np.ndarray:
+    """What is learnt of `n` times `k` errors."""
+    if not len(errors):
+        return errors
+    if feasible.all() or not feasible.any():
+        columns = [transform(column) for column in errors.T]
+    else:
+        best = errors[feasible].min(axis=0)
+        columns = [about(column, b, transform) for column, b in zip(errors.T, best, strict=True)]
+    return np.stack(columns, axis=1)
 
 
 def _default_batch(number: int) -> tuple[int, int]:

@@ -63,8 +63,8 @@ def front_of(values: np.ndarray) -> np.ndarray:
 def reference_point(values: np.ndarray) -> np.ndarray:
     """Return the point within which the hypervolume of some vectors counts.
 
-    In each objective it is the worst of all values plus a tenth of their extent. The worst value on
-    the front would not do: what extends the front at an end lies beyond it.
+    In each objective it is the worst of all values plus a tenth of their extent. The worst value
+    on the front would not do: what extends the front at an end lies beyond it.
 
     Args:
         values: The vectors, `n x k`.

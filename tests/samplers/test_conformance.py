@@ -17,9 +17,16 @@ from optuna.testing.pytest_samplers import (
 from optuna_nas.samplers import BananasSampler, LocalSearchSampler, RegularizedEvolutionSampler
 from optuna_nas.surrogates import (
     BayesianNetwork,
+    CandidateGenerator,
+    EvolutionCandidates,
     GaussianProcess,
     GCNEnsemble,
+    JoinedCandidates,
+    LocalSearchCandidates,
     MLPEnsemble,
+    MutationCandidates,
+    NeighborCandidates,
+    RandomCandidates,
     VAEPredictor,
 )
 
@@ -29,12 +36,20 @@ Factory = Callable[[], BaseSampler]
 def _bananas(**options: Any) -> Factory:
     arguments: dict[str, Any] = {
         "n_startup_trials": 1,
-        "predictor": MLPEnsemble(epochs=20),
+        "predictor": MLPEnsemble(num_members=2, hidden=(8,), epochs=5),
+        "candidates": JoinedCandidates(NeighborCandidates(20), RandomCandidates(20)),
         "seed": 0,
     }
     return lambda: BananasSampler(**(arguments | options))
 
 
+# Few candidates each, because the suite runs thousands of trials.
+CANDIDATES: dict[str, CandidateGenerator] = {
+    "mutation": MutationCandidates(20),
+    "random": RandomCandidates(20),
+    "local_search": LocalSearchCandidates(40, num_parents=2, num_random=2),
+    "evolution": EvolutionCandidates(40, population_size=20, generation_size=10),
+}
 MULTI_OBJECTIVE: dict[str, Factory] = {
     "bananas": _bananas(),
     "bananas-defaults": lambda: BananasSampler(n_startup_trials=1),
@@ -45,10 +60,7 @@ MULTI_OBJECTIVE: dict[str, Factory] = {
     "bananas-gcn": _bananas(predictor=GCNEnsemble(num_members=2, width=8, dense=8, steps=3)),
     "bananas-vae": _bananas(predictor=VAEPredictor(num_random=20, steps=3)),
     **{f"bananas-{name}": _bananas(acquisition=name) for name in ("ts", "ucb", "ei", "pi")},
-    **{
-        f"bananas-{name}": _bananas(candidates=name)
-        for name in ("mutation", "random", "mutation_random", "local_search", "evolution")
-    },
+    **{f"bananas-{name}": _bananas(candidates=made) for name, made in CANDIDATES.items()},
     **{f"bananas-{name}": _bananas(multi_objective=name) for name in ("hypervolume", "chebyshev")},
 }
 SINGLE_OBJECTIVE: dict[str, Factory] = {

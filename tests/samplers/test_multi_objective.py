@@ -87,7 +87,7 @@ def test_more_hypervolume_than_chance(k: int, strategy: str) -> None:
     found: dict[str, list[float]] = {"bananas": [], "random": []}
     for seed in range(4):
         samplers: dict[str, optuna.samplers.BaseSampler] = {
-            "bananas": BananasSampler(seed=seed, multi_objective=strategy),
+            "bananas": BananasSampler(seed=seed, batch_size=5, multi_objective=strategy),
             "random": optuna.samplers.RandomSampler(seed=seed),
         }
         for name, sampler in samplers.items():
@@ -106,7 +106,7 @@ def test_more_hypervolume_on_recorded_trainings(k: int) -> None:
     found: dict[str, list[float]] = {"bananas": [], "random": []}
     for seed in range(4):
         samplers: dict[str, optuna.samplers.BaseSampler] = {
-            "bananas": BananasSampler(seed=seed),
+            "bananas": BananasSampler(seed=seed, batch_size=5),
             "random": optuna.samplers.RandomSampler(seed=seed),
         }
         for name, sampler in samplers.items():
@@ -371,7 +371,7 @@ def test_numbers_with_two_objectives() -> None:
     inside = []
     for seed in range(3):
         study = optuna.create_study(
-            sampler=BananasSampler(seed=seed), directions=["minimize", "minimize"]
+            sampler=BananasSampler(seed=seed, batch_size=5), directions=["minimize"] * 2
         )
         study.optimize(
             lambda trial: ((x := trial.suggest_float("x", -20, 20)) ** 2, (x - 2) ** 2),

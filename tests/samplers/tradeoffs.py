@@ -64,15 +64,16 @@ _FRONTS: dict[int, np.ndarray] = {}
 
 def _front(k: int) -> np.ndarray:
     if k not in _FRONTS:
-        everything = np.array([[o(a) for o in OBJECTIVES[:k]] for a in _all()])
+        values = np.array([[o(a) for o in OBJECTIVES[:k]] for a in everything()])
         kept = np.empty((0, k))
-        for part in np.array_split(everything, 32):  # all pairs at once take too much memory
+        for part in np.array_split(values, 32):  # all pairs at once take too much memory
             kept = front_of(np.concatenate([kept, part]))
         _FRONTS[k] = kept
     return _FRONTS[k]
 
 
-def _all() -> Sequence[Architecture]:
+def everything() -> Sequence[Architecture]:
+    """All cells of the space."""
     names, operations = list(SPACE.distributions), SPACE.operations
     grid = np.stack(np.meshgrid(*[np.arange(5)] * 6, indexing="ij"), axis=-1).reshape(-1, 6)
     return [
