@@ -18,7 +18,6 @@ from optuna_nas.surrogates import (
     MAPE,
     CandidateGenerator,
     Encoding,
-    FoldedEncoding,
     MLPEnsemble,
     MutationCandidates,
     PathEncoding,
@@ -314,7 +313,7 @@ def test_the_rows_of_a_fit_belong_to_its_architectures(error: Error) -> None:
     cells = cells_of(run(sampler, 14, error))
     assert [len(features) for features in seen] == [4, 7, 10, 13]
     for features in seen:
-        expected = FoldedEncoding().encode(SPACE, cells[: len(features)])
+        expected = sampler._encoding.encode(SPACE, cells[: len(features)])
         assert np.array_equal(features, expected)
 
 

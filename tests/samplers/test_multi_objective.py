@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import optuna
 import pytest
+from optuna._hypervolume import compute_hypervolume
 from optuna.trial import TrialState, create_trial
 
 from optuna_nas.objectives import NASBench201
@@ -102,7 +103,7 @@ def test_more_hypervolume_than_chance(k: int, strategy: str) -> None:
 def test_more_hypervolume_on_recorded_trainings(k: int) -> None:
     metrics = ("val_accuracy_200", "parameters", "latency")[:k]
     benchmark = NASBench201("cifar100", metrics)
-    reference = np.array([-50.0, 1.2e6, 0.024])[:k]
+    best, worst = np.array([-73.5, 7.9e4, 0.0072])[:k], np.array([-50.0, 1.2e6, 0.024])[:k]
     found: dict[str, list[float]] = {"bananas": [], "random": []}
     for seed in range(4):
         samplers: dict[str, optuna.samplers.BaseSampler] = {
@@ -113,8 +114,9 @@ def test_more_hypervolume_on_recorded_trainings(k: int) -> None:
             study = optuna.create_study(sampler=sampler, directions=benchmark.directions)
             study.optimize(benchmark, n_trials=60)
             values = tradeoffs.losses(study)
-            inside = values[(values <= reference).all(axis=1)] / reference
-            volume = optuna._hypervolume.compute_hypervolume(inside, np.sign(reference) ** 2)
+            shares = (values - best) / (worst - best)  # 0 at the best, 1 at the reference point
+            inside = shares[(shares <= 1).all(axis=1)]
+            volume = compute_hypervolume(inside, np.ones(k))
             found[name].append(volume)
     assert np.mean(found["bananas"]) > np.mean(found["random"])
 
