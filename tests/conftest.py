@@ -11,6 +11,9 @@ from hypothesis import settings
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+# No test needs a hub, and where there is none the hub's client tries again for a minute.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
 # A shell that starts the tests in the background lets them, and all they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
