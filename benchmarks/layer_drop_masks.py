@@ -4,12 +4,14 @@
 
 Each mask is trained like a trial of `optuna-nas search --objective layer-drop-bert` with the same
 options, all with the same seed. Written is `layer_drop_<name>.csv` in the folder of results, a row
-for each mask as soon as it is finished: a second call goes on with those that are missing.
+for each mask as soon as it is finished: a second call goes on with those that are missing. What
+they were trained with is in `layer_drop_<name>.json`, and other settings are refused.
 """
 
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
@@ -81,6 +83,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     chosen.results.mkdir(parents=True, exist_ok=True)
     path = chosen.results / f"layer_drop_{chosen.name}.csv"
+    settings = json.loads(json.dumps(objective.settings()))
+    noted = path.with_suffix(".json")
+    if noted.exists() and json.loads(noted.read_text(encoding="utf-8")) != settings:
+        parser.error(f"{path} was made with other settings ({noted}); choose another --name")
+    noted.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
     done = finished(path)
     for mask in chosen.masks or masks(objective.space):
         if mask in done:
