@@ -23,17 +23,18 @@ from optuna_nas.compare import write_csv as write_comparison
 from optuna_nas.compare.samplers import SamplerFactory
 from optuna_nas.compare.statistics import holm, signed_rank_p
 from optuna_nas.objectives import NASBench201
-from optuna_nas.samplers import BananasSampler, bananas
+from optuna_nas.samplers import BananasSampler
 from optuna_nas.surrogates import MLPEnsemble
+from optuna_nas.surrogates import names as components
 
 DEFAULT = "default"
 _NAMED: Mapping[str, Mapping[str, object]] = {
-    "acquisition": bananas._ACQUISITIONS,
-    "candidates": bananas._CANDIDATES,
-    "encoding": bananas._ENCODINGS,
-    "loss": bananas._LOSSES,
-    "predictor": bananas._PREDICTORS,
-    "targets": bananas._TARGETS,
+    "acquisition": components.ACQUISITIONS,
+    "candidates": components.CANDIDATES,
+    "encoding": components.ENCODINGS,
+    "loss": components.LOSSES,
+    "predictor": components.PREDICTORS,
+    "targets": components.TARGETS,
 }
 _DEFAULTS = {
     "acquisition": "its",
@@ -55,23 +56,23 @@ _ENSEMBLES: Mapping[str, Mapping[str, Any]] = {
 COMPONENTS = (*_NAMED, "batch_size", "ensemble", "published")
 
 
-def variants(components: Sequence[str]) -> dict[str, str | SamplerFactory]:
+def variants(chosen: Sequence[str]) -> dict[str, str | SamplerFactory]:
     """Return the default and what differs from it in one component, by label.
 
     Args:
-        components: Names of :data:`COMPONENTS`.
+        chosen: Names of :data:`COMPONENTS`.
     """
     found: dict[str, str | SamplerFactory] = {DEFAULT: "bananas"}
     for component, names in _NAMED.items():
-        if component in components:
+        if component in chosen:
             for name in names:
                 if name != _DEFAULTS[component]:
                     found[f"{component}={name}"] = f"bananas:{component}={name}"
-    if "batch_size" in components:
+    if "batch_size" in chosen:
         found |= {f"batch_size={size}": f"bananas:batch_size={size}" for size in _BATCHES}
-    if "ensemble" in components:
+    if "ensemble" in chosen:
         found |= {label: partial(_with_ensemble, **given) for label, given in _ENSEMBLES.items()}
-    if "published" in components:
+    if "published" in chosen:
         found["published"] = BananasSampler.published
     return found
 

@@ -35,16 +35,16 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks import tables
 from optuna_nas.objectives import NASBench101, NASBench201
-from optuna_nas.samplers.bananas import _ENCODINGS, _PREDICTORS, _TARGETS
 from optuna_nas.spaces import Architecture
 from optuna_nas.surrogates import MLPEnsemble, Predictor
+from optuna_nas.surrogates.names import ENCODINGS, PREDICTORS, TARGETS
 from optuna_nas.surrogates.validation import LEVELS, calibration
 
 OWN = "own"
 UNSEEN = 1000
 DATASETS = ("cifar10", "cifar100", "imagenet16")
-PREDICTORS: dict[str, Callable[[], Predictor]] = {
-    **_PREDICTORS,
+CONTESTANTS: dict[str, Callable[[], Predictor]] = {
+    **PREDICTORS,
     "mlp-published": MLPEnsemble.published,
     "mlp-whole": partial(MLPEnsemble, partial_members=0),
     "mlp-unstretched": partial(MLPEnsemble, spread=1.0),
@@ -58,7 +58,7 @@ class Task:
 
     Attributes:
         benchmark: A data set of NAS-Bench-201, or `nasbench101`.
-        predictor: A name of :data:`PREDICTORS`.
+        predictor: A name of :data:`CONTESTANTS`.
         encoding: A name of an encoding, or `own`.
         targets: A name of a transform of the errors.
         cells: Sizes of the training sets.
@@ -93,8 +93,8 @@ def work(task: Task, paths: Mapping[str, Path | None]) -> list[dict[str, Any]]:
 def _measure(task: Task, paths: Mapping[str, Path | None]) -> Iterator[dict[str, Any]]:
     benchmark = _benchmark(task.benchmark, paths.get(_file(task.benchmark)))
     space = benchmark.space
-    predictor = PREDICTORS[task.predictor]()
-    encoding = predictor.encoding if task.encoding == OWN else _ENCODINGS[task.encoding]()
+    predictor = CONTESTANTS[task.predictor]()
+    encoding = predictor.encoding if task.encoding == OWN else ENCODINGS[task.encoding]()
     named = {n: v for n, v in asdict(task).items() if n not in ("cells", "repeats")}
     try:
         predictor.prepare(space, encoding)
@@ -113,7 +113,7 @@ def _measure(task: Task, paths: Mapping[str, Path | None]) -> Iterator[dict[str,
     for repeat in task.repeats:
         drawn, errors = _cells(benchmark, task.benchmark, repeat, max(task.cells))
         features = encoding.encode(space, drawn)
-        targets = _TARGETS[task.targets](errors)
+        targets = TARGETS[task.targets](errors)
         for number in task.cells:
             started = time.process_time()
             rng = np.random.default_rng([repeat, number])
@@ -303,12 +303,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     names, numbers = tables.several(str), tables.several(int)
     known = {
         "benchmarks": [*DATASETS, "nasbench101"],
-        "predictors": list(PREDICTORS),
-        "encodings": [OWN, *_ENCODINGS],
+        "predictors": list(CONTESTANTS),
+        "encodings": [OWN, *ENCODINGS],
     }
     for name, values in known.items():
         parser.add_argument(f"--{name}", type=names, default=values, help=", ".join(values))
-    parser.add_argument("--targets", choices=sorted(_TARGETS), default="log_regret")
+    parser.add_argument("--targets", choices=sorted(TARGETS), default="log_regret")
     parser.add_argument("--cells", type=numbers, default=[20, 50, 100, 200])
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--nasbench201", type=Path, default=None, help="parquet file")

@@ -24,7 +24,7 @@ neighbourhoods of the ten best, and batches start with two trials.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,24 +36,8 @@ from optuna_nas.samplers._base import ArchitectureSampler, Request
 from optuna_nas.samplers._history import History
 from optuna_nas.spaces import Architecture, SearchSpace
 from optuna_nas.surrogates import acquisition as acquisitions
-from optuna_nas.surrogates import predictors
 from optuna_nas.surrogates.acquisition import Acquisition
-from optuna_nas.surrogates.adjacency import (
-    CategoricalAdjacencyEncoding,
-    ContinuousAdjacencyEncoding,
-)
-from optuna_nas.surrogates.candidate_search import (
-    EvolutionCandidates,
-    LocalSearchCandidates,
-    MixedCandidates,
-)
-from optuna_nas.surrogates.candidates import (
-    CandidateGenerator,
-    JoinedCandidates,
-    MutationCandidates,
-    Pool,
-    RandomCandidates,
-)
+from optuna_nas.surrogates.candidates import CandidateGenerator, Pool
 from optuna_nas.surrogates.constraints import constraint_targets
 from optuna_nas.surrogates.criteria import (
     ChebyshevCriterion,
@@ -61,17 +45,17 @@ from optuna_nas.surrogates.criteria import (
     HypervolumeCriterion,
     SingleCriterion,
 )
-from optuna_nas.surrogates.encodings import (
-    AdjacencyEncoding,
-    Encoding,
-    FoldedEncoding,
-    OneHotEncoding,
-    PathEncoding,
-    TruncatedPathEncoding,
+from optuna_nas.surrogates.encodings import Encoding
+from optuna_nas.surrogates.losses import MAPE, Loss
+from optuna_nas.surrogates.names import (
+    ACQUISITIONS,
+    CANDIDATES,
+    CRITERIA,
+    ENCODINGS,
+    LOSSES,
+    PREDICTORS,
+    TARGETS,
 )
-from optuna_nas.surrogates.graph_encoding import GraphEncoding
-from optuna_nas.surrogates.losses import MAE, MAPE, MSE, Loss
-from optuna_nas.surrogates.operation_counts import FoldedCountsEncoding, OperationCountEncoding
 from optuna_nas.surrogates.predictors import MLPEnsemble, Predictor
 from optuna_nas.surrogates.scorer import Scorer
 from optuna_nas.surrogates.surrogate import Surrogate
@@ -80,49 +64,6 @@ from optuna_nas.surrogates.targets import TargetTransform, about, identity, log_
 if TYPE_CHECKING:
     import optuna
 
-_ENCODINGS: dict[str, type[Encoding]] = {
-    "adjacency": AdjacencyEncoding,
-    "adjacency_categorical": CategoricalAdjacencyEncoding,
-    "adjacency_continuous": ContinuousAdjacencyEncoding,
-    "adjacency_one_hot": OneHotEncoding,
-    "folded": FoldedEncoding,
-    "folded_counts": FoldedCountsEncoding,
-    "graph": GraphEncoding,
-    "one_hot": OneHotEncoding,
-    "operation_counts": OperationCountEncoding,
-    "path": PathEncoding,
-    "truncated_path": TruncatedPathEncoding,
-}
-_PREDICTORS: dict[str, Callable[[], Predictor]] = {  # torch is loaded by the first two only
-    "gcn": lambda: predictors.GCNEnsemble(),
-    "vae": lambda: predictors.VAEPredictor(),
-    "bnn": lambda: predictors.BayesianNetwork(),
-    "gp": lambda: predictors.GaussianProcess(),
-    "mlp": MLPEnsemble,
-}
-_LOSSES: dict[str, type[Loss]] = {"mae": MAE, "mape": MAPE, "mse": MSE}
-_ACQUISITIONS: dict[str, Acquisition] = {
-    "ei": acquisitions.ei,
-    "its": acquisitions.its,
-    "pi": acquisitions.pi,
-    "ts": acquisitions.ts,
-    "ucb": acquisitions.ucb,
-}
-_TARGETS: dict[str, TargetTransform] = {"identity": identity, "log_regret": log_regret}
-_CANDIDATES: dict[str, Callable[[], CandidateGenerator]] = {
-    "evolution": EvolutionCandidates,
-    "local_search": LocalSearchCandidates,
-    "mixed": MixedCandidates,
-    "mutation": MutationCandidates,
-    "mutation_random": lambda: JoinedCandidates(MutationCandidates(), RandomCandidates()),
-    "random": RandomCandidates,
-}
-
-
-_CRITERIA: dict[str, CriterionFactory] = {
-    "chebyshev": ChebyshevCriterion,
-    "hypervolume": HypervolumeCriterion,
-}
 _IMPROVEMENTS = (acquisitions.ei, acquisitions.pi)
 """Acquisitions whose scores are not values of the objective."""
 
@@ -201,42 +142,42 @@ class BananasSampler(ArchitectureSampler):
             None if batch_size is None else checked_integer("batch_size", batch_size)
         )
         if loss is not None:
-            loss = loss if isinstance(loss, Loss) else choose("loss", loss, _LOSSES)()
+            loss = loss if isinstance(loss, Loss) else choose("loss", loss, LOSSES)()
             predictor = MLPEnsemble(loss=loss)
         self._predictor = (
             predictor
             if isinstance(predictor, Predictor)
-            else choose("predictor", predictor, _PREDICTORS)()
+            else choose("predictor", predictor, PREDICTORS)()
         )
         if encoding is None:
             encoding = self._predictor.encoding
         self._encoding = (
             encoding
             if isinstance(encoding, Encoding)
-            else choose("encoding", encoding, _ENCODINGS)()
+            else choose("encoding", encoding, ENCODINGS)()
         )
         self._targets_of_volume: TargetTransform = identity
         if targets is None:
             loss = getattr(self._predictor, "loss", None)
             targets = identity if isinstance(loss, MAPE) else log_regret
         else:
-            targets = targets if callable(targets) else choose("targets", targets, _TARGETS)
+            targets = targets if callable(targets) else choose("targets", targets, TARGETS)
             self._targets_of_volume = targets
         self._targets: TargetTransform = targets
         self._acquisition = (
             acquisition
             if acquisition is None or callable(acquisition)
-            else choose("acquisition", acquisition, _ACQUISITIONS)
+            else choose("acquisition", acquisition, ACQUISITIONS)
         )
         self._candidate_generator = (
             candidates
             if isinstance(candidates, CandidateGenerator)
-            else choose("candidates", candidates, _CANDIDATES)()
+            else choose("candidates", candidates, CANDIDATES)()
         )
         self._multi_objective = (
             multi_objective
             if multi_objective is None or callable(multi_objective)
-            else choose("multi_objective", multi_objective, _CRITERIA)
+            else choose("multi_objective", multi_objective, CRITERIA)
         )
         if self._multi_objective is HypervolumeCriterion and self._acquisition in _IMPROVEMENTS:
             raise ValueError(

@@ -13,9 +13,9 @@ from optuna.trial import TrialState
 from optuna_nas._choices import choose
 from optuna_nas.samplers._history import Observation
 from optuna_nas.samplers._reading import HistoryReader
-from optuna_nas.samplers.bananas import _ENCODINGS, _PREDICTORS, _TARGETS
 from optuna_nas.spaces import FlatSpace, SearchSpace
 from optuna_nas.surrogates import Encoding, Predictor, TargetTransform
+from optuna_nas.surrogates.names import ENCODINGS, PREDICTORS, TARGETS
 from optuna_nas.visualization.records import direction_signs, objective_name, stored_space
 
 if TYPE_CHECKING:
@@ -51,11 +51,11 @@ class Learner:
             ValueError: A name is unknown.
         """
         if not isinstance(predictor, Predictor):
-            predictor = choose("predictor", predictor, _PREDICTORS)()
+            predictor = choose("predictor", predictor, PREDICTORS)()
         if encoding is None:
             encoding = predictor.encoding
         if not isinstance(encoding, Encoding):
-            encoding = choose("encoding", encoding, _ENCODINGS)()
+            encoding = choose("encoding", encoding, ENCODINGS)()
         return cls(predictor, encoding)
 
     def prepare(self, space: SearchSpace) -> None:
@@ -119,7 +119,7 @@ def read_evidence(
         ValueError: There is no such objective, or `targets` is unknown.
     """
     objective_name(study, objective)  # which must exist
-    transform = targets if callable(targets) else choose("targets", targets, _TARGETS)
+    transform = targets if callable(targets) else choose("targets", targets, TARGETS)
     trials = study.get_trials(deepcopy=False)
     space = space or stored_space(study)[0] or _flat_space(trials)
     latest: dict[str, Observation] = {}

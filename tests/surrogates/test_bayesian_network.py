@@ -10,8 +10,11 @@ from scipy.stats import spearmanr
 
 from optuna_nas.spaces import NASBench201Space
 from optuna_nas.surrogates import BayesianNetwork, OneHotEncoding, PathEncoding
-from optuna_nas.surrogates.predictors.bayesian_network import _PRIOR_VARIANCE, _TanhNetwork
+from optuna_nas.surrogates.predictors.bayesian_network import (
+    _PRIOR_VARIANCE,
+)
 from optuna_nas.surrogates.predictors.sghmc import AdaptiveSGHMC
+from optuna_nas.surrogates.predictors.stacked_network import TANH, StackedNetwork
 
 FAST: dict[str, Any] = {
     "num_chains": 2,
@@ -63,7 +66,7 @@ def test_the_posterior_of_a_linear_model(rng: np.random.Generator) -> None:
 
 
 def test_the_gradient_is_that_of_differences(rng: np.random.Generator) -> None:
-    network = _TanhNetwork(2, (4, 3, 1), rng)
+    network = StackedNetwork(2, (4, 3, 1), rng, TANH)
     inputs = rng.normal(size=(2, 5, 4)).astype(np.float32)
     slopes = rng.normal(size=(2, 5)).astype(np.float32)
     network.forward(inputs)

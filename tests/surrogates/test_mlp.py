@@ -21,19 +21,20 @@ from optuna_nas.surrogates import (
     OneHotEncoding,
     PathEncoding,
 )
-from optuna_nas.surrogates.predictors.mlp import _Adam, _StackedNetwork
+from optuna_nas.surrogates.predictors.mlp import _Adam
+from optuna_nas.surrogates.predictors.stacked_network import StackedNetwork
 
 SIZES = (7, 5, 4, 1)
 Data = tuple[np.ndarray, np.ndarray]
 
 
-def layers(network: _StackedNetwork) -> list[tuple[np.ndarray, np.ndarray]]:
-    return list(zip(network._weights, network._biases, strict=True))
+def layers(network: StackedNetwork) -> list[tuple[np.ndarray, np.ndarray]]:
+    return list(zip(network.weights, network._biases, strict=True))
 
 
 @pytest.fixture
-def network(rng: np.random.Generator) -> _StackedNetwork:
-    network = _StackedNetwork(3, SIZES, rng)
+def network(rng: np.random.Generator) -> StackedNetwork:
+    network = StackedNetwork(3, SIZES, rng)
     network.parameters += rng.normal(size=network.parameters.shape, scale=0.1).astype(np.float32)
     return network
 
@@ -44,7 +45,7 @@ def data(rng: np.random.Generator) -> Data:
 
 
 def test_initial_weights_are_glorot_uniform(rng: np.random.Generator) -> None:
-    network = _StackedNetwork(4, (30, 20, 1), rng)
+    network = StackedNetwork(4, (30, 20, 1), rng)
     for (weight, bias), (inputs, outputs) in zip(
         layers(network), pairwise((30, 20, 1)), strict=True
     ):
@@ -57,7 +58,7 @@ def test_initial_weights_are_glorot_uniform(rng: np.random.Generator) -> None:
 
 
 def test_stacked_members_are_separate_networks(
-    network: _StackedNetwork, rng: np.random.Generator
+    network: StackedNetwork, rng: np.random.Generator
 ) -> None:
     inputs = rng.normal(size=(3, 6, 7)).astype(np.float32)
     outputs = network.forward(inputs)
@@ -72,7 +73,7 @@ def test_stacked_members_are_separate_networks(
 
 
 def test_gradient_is_that_of_automatic_differentiation(
-    network: _StackedNetwork, rng: np.random.Generator
+    network: StackedNetwork, rng: np.random.Generator
 ) -> None:
     inputs = rng.normal(size=(3, 6, 7)).astype(np.float32)
     targets = rng.normal(size=(3, 6)).astype(np.float32)
@@ -101,7 +102,7 @@ def test_gradient_is_that_of_automatic_differentiation(
 
 
 def test_a_member_s_gradient_does_not_depend_on_the_others(
-    network: _StackedNetwork, rng: np.random.Generator
+    network: StackedNetwork, rng: np.random.Generator
 ) -> None:
     inputs = rng.normal(size=(3, 6, 7)).astype(np.float32)
     network.forward(inputs)
@@ -149,13 +150,13 @@ def test_each_member_sees_its_own_order_of_all_data(
     monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
 ) -> None:
     seen: list[np.ndarray] = []
-    forward = _StackedNetwork.forward
+    forward = StackedNetwork.forward
 
-    def spy(network: _StackedNetwork, inputs: np.ndarray) -> np.ndarray:
+    def spy(network: StackedNetwork, inputs: np.ndarray) -> np.ndarray:
         seen.append(inputs.argmax(axis=2))  # e x b: which rows of the identity
         return forward(network, inputs)
 
-    monkeypatch.setattr(_StackedNetwork, "forward", spy)
+    monkeypatch.setattr(StackedNetwork, "forward", spy)
     MLPEnsemble(num_members=3, epochs=4, batch_size=8).fit(np.eye(20), rng.random(20), rng)
     assert [batch.shape[1] for batch in seen] == 4 * [8, 8, 4]
     orders = [np.concatenate(seen[start : start + 3], axis=1) for start in (0, 3, 6, 9)]

@@ -3,9 +3,9 @@
 1. Targets are standardised. The model is a network with tanh units and normal noise; weights are
    normal with the variance `10 / inputs`, biases with variance 10, and the noise variance is
    log-normal.
-2. Several chains of :mod:`~optuna_nas.surrogates.predictors.sghmc` run at once, stacked as in
-   :mod:`~optuna_nas.surrogates.predictors.mlp`. After the burn-in each keeps its parameters every
-   `thinning` steps.
+2. Several chains of :mod:`~optuna_nas.surrogates.predictors.sghmc` run at once on a
+   :mod:`~optuna_nas.surrogates.predictors.stacked_network`. After the burn-in each keeps its
+   parameters every `thinning` steps.
 3. The members of a prediction are the networks kept, of all chains.
 
 Reference: J. T. Springenberg, A. Klein, S. Falkner, F. Hutter, *Bayesian Optimization with Robust
@@ -26,8 +26,8 @@ from optuna_nas._checks import checked_integer, checked_positive, checked_share
 from optuna_nas.surrogates.encodings import Encoding, PathEncoding
 from optuna_nas.surrogates.operation_counts import FoldedCountsEncoding
 from optuna_nas.surrogates.predictors.base import Predictor
-from optuna_nas.surrogates.predictors.mlp import _StackedNetwork
 from optuna_nas.surrogates.predictors.sghmc import AdaptiveSGHMC
+from optuna_nas.surrogates.predictors.stacked_network import TANH, StackedNetwork
 
 _PRIOR_VARIANCE = 10.0
 _LOG_NOISE, _LOG_NOISE_SPREAD = float(np.log(0.05)), 1.0
@@ -102,8 +102,9 @@ class BayesianNetwork(Predictor):
         features = np.asarray(features, dtype=np.float32)
         self._mean, self._scale = float(targets.mean()), float(targets.std()) or 1.0
         standardised = ((targets - self._mean) / self._scale).astype(np.float32)
-        self._network = _TanhNetwork(self.num_chains, (features.shape[1], *self.hidden, 1), rng)
-        precision = self._network.prior_precision()
+        sizes = (features.shape[1], *self.hidden, 1)
+        self._network = StackedNetwork(self.num_chains, sizes, rng, TANH)
+        precision = _prior_precision(self._network)
         # The noise of each chain has a sampler of its own.
         log_noise = np.full(self.num_chains, _LOG_NOISE, dtype=np.float32)
         if self.noise is not None:
@@ -146,39 +147,12 @@ class BayesianNetwork(Predictor):
         return np.asarray(np.concatenate(outputs).astype(np.float64) * self._scale + self._mean)
 
 
-class _TanhNetwork(_StackedNetwork):
-    """Stacked networks with tanh units."""
-
-    def prior_precision(self) -> np.ndarray:
-        """The inverse prior variance of every parameter, as a flat vector."""
-        kept = np.array(self.parameters)
-        self.parameters[:] = 1 / _PRIOR_VARIANCE
-        for weight in self._weights:
-            weight *= weight.shape[1]
-        precision = np.array(self.parameters)
-        self.parameters[:] = kept
-        return precision
-
-    def forward(self, inputs: np.ndarray) -> np.ndarray:
-        """The outputs, `e x b`, for the inputs `e x b x d`."""
-        self._activations = [inputs]
-        last = len(self._weights) - 1
-        for layer, (weight, bias) in enumerate(zip(self._weights, self._biases, strict=True)):
-            inputs = inputs @ weight  # e x b x out
-            inputs += bias
-            if layer < last:
-                np.tanh(inputs, out=inputs)
-            self._activations.append(inputs)
-        return np.asarray(inputs[..., 0])
-
-    def backward(self, slopes: np.ndarray) -> np.ndarray:
-        """The gradient as a flat vector, for the slopes `e x b` of the potential."""
-        delta = slopes[..., None]
-        for layer in range(len(self._weights) - 1, -1, -1):
-            inputs = self._activations[layer]
-            np.matmul(inputs.transpose(0, 2, 1), delta, out=self._weight_slopes[layer])
-            delta.sum(axis=1, keepdims=True, out=self._bias_slopes[layer])
-            if layer > 0:
-                delta = delta @ self._weights[layer].transpose(0, 2, 1)
-                delta *= 1 - inputs**2
-        return self._gradient
+def _prior_precision(network: StackedNetwork) -> np.ndarray:
+    """The inverse prior variance of every parameter, as a flat vector."""
+    kept = np.array(network.parameters)
+    network.parameters[:] = 1 / _PRIOR_VARIANCE
+    for weight in network.weights:
+        weight *= weight.shape[1]
+    precision = np.array(network.parameters)
+    network.parameters[:] = kept
+    return precision

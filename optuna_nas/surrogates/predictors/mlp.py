@@ -21,7 +21,6 @@ learning rate and loss independent of the unit of the objective.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +28,7 @@ import numpy as np
 from optuna_nas._checks import checked_integer
 from optuna_nas.surrogates.losses import MAE, Loss
 from optuna_nas.surrogates.predictors.base import Predictor
+from optuna_nas.surrogates.predictors.stacked_network import StackedNetwork
 
 if TYPE_CHECKING:
     from optuna_nas.spaces import SearchSpace
@@ -96,7 +96,7 @@ class MLPEnsemble(Predictor):
         )
         self.spread = spread
         self._hidden = slice(0, 0)
-        self._network: _StackedNetwork | None = None
+        self._network: StackedNetwork | None = None
 
     @classmethod
     def published(cls, *, loss: Loss | None = None) -> MLPEnsemble:
@@ -126,7 +126,7 @@ class MLPEnsemble(Predictor):
         features = features[:, self._varying]
         standardised = ((targets - self._mean) / self._scale).astype(np.float32)
         weights = self.loss.weights(targets).astype(np.float32)
-        network = _StackedNetwork(self.num_members, (features.shape[1], *self.hidden, 1), rng)
+        network = StackedNetwork(self.num_members, (features.shape[1], *self.hidden, 1), rng)
         optimizer = _Adam(network.parameters, self.learning_rate, self.weight_decay)
         for chosen in self._minibatches(len(features), rng):  # e x b
             outputs = network.forward(features[chosen] * self._visible)  # e x b
@@ -161,45 +161,6 @@ class MLPEnsemble(Predictor):
             yield rows[:, place * size : (place + 1) * size]
 
 
-class _StackedNetwork:
-    """The networks of an ensemble, their parameters views of one flat vector."""
-
-    def __init__(self, members: int, sizes: Sequence[int], rng: np.random.Generator) -> None:
-        shapes = list(pairwise(sizes))
-        total = sum(members * (inputs + 1) * outputs for inputs, outputs in shapes)
-        self.parameters = np.zeros(total, dtype=np.float32)
-        self._gradient = np.zeros_like(self.parameters)
-        self._weights, self._biases = _views(self.parameters, members, shapes)
-        self._weight_slopes, self._bias_slopes = _views(self._gradient, members, shapes)
-        for weight, (inputs, outputs) in zip(self._weights, shapes, strict=True):
-            limit = np.sqrt(6 / (inputs + outputs))
-            weight[...] = rng.uniform(-limit, limit, size=weight.shape)
-
-    def forward(self, inputs: np.ndarray) -> np.ndarray:
-        """The outputs, `e x b`, for the inputs `e x b x d`."""
-        self._activations = [inputs]
-        last = len(self._weights) - 1
-        for layer, (weight, bias) in enumerate(zip(self._weights, self._biases, strict=True)):
-            inputs = inputs @ weight  # e x b x out
-            inputs += bias
-            if layer < last:
-                np.maximum(inputs, 0, out=inputs)
-            self._activations.append(inputs)
-        return np.asarray(inputs[..., 0])
-
-    def backward(self, slopes: np.ndarray) -> np.ndarray:
-        """The gradient as a flat vector, for the slopes `e x b` of the loss in the outputs."""
-        delta = slopes[..., None]
-        for layer in range(len(self._weights) - 1, -1, -1):
-            inputs = self._activations[layer]
-            np.matmul(inputs.transpose(0, 2, 1), delta, out=self._weight_slopes[layer])
-            delta.sum(axis=1, keepdims=True, out=self._bias_slopes[layer])
-            if layer > 0:
-                delta = delta @ self._weights[layer].transpose(0, 2, 1)
-                delta *= inputs > 0
-        return self._gradient
-
-
 class _Adam:
     """Adam with decoupled weight decay on one flat vector, in place."""
 
@@ -230,17 +191,3 @@ class _Adam:
         self._scratch *= np.float32(rate)
         self._parameters *= self._shrink
         self._parameters -= self._scratch
-
-
-def _views(
-    vector: np.ndarray, members: int, shapes: Sequence[tuple[int, int]]
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Views of one vector: weights `e x in x out` and biases `e x 1 x out` of each layer."""
-    weights, biases, start = [], [], 0
-    for inputs, outputs in shapes:
-        stop = start + members * inputs * outputs
-        weights.append(vector[start:stop].reshape(members, inputs, outputs))
-        start, stop = stop, stop + members * outputs
-        biases.append(vector[start:stop].reshape(members, 1, outputs))
-        start = stop
-    return weights, biases
