@@ -25,14 +25,25 @@ class Activation(NamedTuple):
     slope: Callable[[np.ndarray], np.ndarray]
 
 
-RELU = Activation(
-    apply=lambda values: np.maximum(values, 0, out=values),
-    slope=lambda outputs: outputs > 0,
-)
-TANH = Activation(
-    apply=lambda values: np.tanh(values, out=values),
-    slope=lambda outputs: 1 - outputs**2,
-)
+def _relu(values: np.ndarray) -> None:
+    np.maximum(values, 0, out=values)
+
+
+def _relu_slope(outputs: np.ndarray) -> np.ndarray:
+    return outputs > 0
+
+
+def _tanh(values: np.ndarray) -> None:
+    np.tanh(values, out=values)
+
+
+def _tanh_slope(outputs: np.ndarray) -> np.ndarray:
+    return np.asarray(1 - outputs**2)
+
+
+# Functions of the module, not lambdas: a fitted sampler is pickled with its networks.
+RELU = Activation(_relu, _relu_slope)
+TANH = Activation(_tanh, _tanh_slope)
 
 
 class StackedNetwork:
