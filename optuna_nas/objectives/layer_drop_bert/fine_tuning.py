@@ -125,6 +125,7 @@ class FineTuning:
                 {"params": others, "weight_decay": 0.0},
             ],
             lr=recipe.learning_rate,
+            fused=True,  # of a small model's step on a CPU, the plain one is up to a half
         )
         steps = len(self._groups)
         self._schedule = get_linear_schedule_with_warmup(
