@@ -1,38 +1,97 @@
+"""Opening storages; PostgreSQL is a real server, other servers are tested where they are named.
+
+`OPTUNA_NAS_TEST_MYSQL` and `OPTUNA_NAS_TEST_REDIS` are the addresses of an empty database.
+"""
+
 from __future__ import annotations
 
+import os
+import pickle
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution
-from optuna.storages import BaseStorage, JournalStorage, RetryHeartbeatStaleTrialCallback
+from optuna.storages import (
+    BaseStorage,
+    GrpcStorageProxy,
+    JournalStorage,
+    RetryHeartbeatStaleTrialCallback,
+)
 from optuna.storages._cached_storage import _CachedStorage
+from optuna.storages._grpc.server import make_server
 from optuna.storages._heartbeat import is_heartbeat_enabled
 from optuna.trial import TrialState
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
+from benchmarks.postgres import PASSWORD, PostgresServer
 from optuna_nas.storages import (
     GRACE_SECONDS,
     HEARTBEAT_SECONDS,
     MAX_RETRY,
+    PatientStorage,
     local_file,
     open_storage,
+    opening,
     public_address,
+    without_passwords,
 )
+from optuna_nas.storages.addresses import parse
+
+FILES = ["sqlite:///study.db", "study.journal", "folder/study.log"]
+SERVERS = ["POSTGRESQL", "MYSQL", "REDIS"]
+ASKED = "ignore:Heartbeat of storage is supposed"
 
 
-@pytest.fixture(params=["sqlite:///study.db", "study.journal", "folder/study.log"])
+@pytest.fixture(params=[*FILES, *SERVERS])
 def address(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> str:
-    """The address of a storage that does not exist yet, relative to the working folder."""
+    """The address of a storage without studies; of a file, relative to the working folder."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
-    return str(request.param)
+    return named(request, request.param)
 
 
-def database_of(storage: BaseStorage) -> optuna.storages.RDBStorage:
+@pytest.fixture(params=["sqlite:///study.db", "POSTGRESQL", "MYSQL"])
+def database(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> str:
+    """The address of a relational database without studies."""
+    monkeypatch.chdir(tmp_path)
+    return named(request, request.param)
+
+
+def named(request: pytest.FixtureRequest, kind: str) -> str:
+    if kind == "POSTGRESQL":
+        return str(request.getfixturevalue("new_database")())
+    if kind not in SERVERS:
+        return kind
+    address = os.environ.get(f"OPTUNA_NAS_TEST_{kind}")
+    if address is None:
+        pytest.skip(f"OPTUNA_NAS_TEST_{kind} names no server.")
+    opened = open_storage(address)
+    for study in opened.get_all_studies():
+        opened.delete_study(study._study_id)
+    return address
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def database_of(storage: BaseStorage) -> PatientStorage:
     assert isinstance(storage, _CachedStorage)
+    assert isinstance(storage._backend, PatientStorage)
     return storage._backend
 
 
@@ -44,12 +103,12 @@ def objective(trial: optuna.Trial) -> float:
 
 def test_what_is_written_is_read_by_the_next_process(address: str) -> None:
     file = local_file(address)
-    assert file is not None and not file.exists()
+    assert file is None or not file.exists()
     study = optuna.create_study(study_name="s", storage=open_storage(address))
     study.enqueue_trial({"op": "b"})
     study.optimize(objective, n_trials=1)
     study.enqueue_trial({"op": "a"})
-    assert file.exists()
+    assert file is None or file.exists()
 
     other = optuna.load_study(study_name="s", storage=open_storage(address))
     finished, waiting = other.trials
@@ -61,19 +120,19 @@ def test_what_is_written_is_read_by_the_next_process(address: str) -> None:
     assert [trial.value for trial in study.trials] == [2.5, 1.5]
 
 
-def test_a_database_has_a_heartbeat(tmp_path: Path) -> None:
-    storage = open_storage(f"sqlite:///{tmp_path / 'study.db'}")
+def test_a_database_has_a_heartbeat(database: str) -> None:
+    storage = open_storage(database)
     assert is_heartbeat_enabled(storage)
-    database = database_of(storage)
-    assert database.get_heartbeat_interval() == HEARTBEAT_SECONDS
-    assert database.grace_period == GRACE_SECONDS > 2 * HEARTBEAT_SECONDS
-    retry = database.get_heartbeat_stale_trial_callback()
+    backend = database_of(storage)
+    assert backend.get_heartbeat_interval() == HEARTBEAT_SECONDS
+    assert backend.grace_period == GRACE_SECONDS > 2 * HEARTBEAT_SECONDS
+    retry = backend.get_heartbeat_stale_trial_callback()
     assert isinstance(retry, RetryHeartbeatStaleTrialCallback)
     assert retry._max_retry == MAX_RETRY
 
 
-def test_a_trial_whose_heart_stopped_is_queued_again(tmp_path: Path) -> None:
-    storage = open_storage(f"sqlite:///{tmp_path / 'study.db'}")
+def test_a_trial_whose_heart_stopped_is_queued_again(database: str) -> None:
+    storage = open_storage(database)
     study = optuna.create_study(storage=storage)
     running = optuna.create_trial(
         state=TrialState.RUNNING,
@@ -81,15 +140,15 @@ def test_a_trial_whose_heart_stopped_is_queued_again(tmp_path: Path) -> None:
         distributions={"op": CategoricalDistribution(["a", "b"])},
     )
     study.add_trial(running)
-    database = database_of(storage)
-    database.record_heartbeat(study.trials[0]._trial_id)
-    with database.engine.begin() as connection:
-        connection.execute(
-            text(
-                "UPDATE trial_heartbeats SET heartbeat = "
-                f"datetime(heartbeat, '-{GRACE_SECONDS + 5} seconds')"
-            )
-        )
+    backend = database_of(storage)
+    backend.record_heartbeat(study.trials[0]._trial_id)
+    earlier = {
+        "sqlite": f"datetime(heartbeat, '-{GRACE_SECONDS + 5} seconds')",
+        "postgresql": f"heartbeat - interval '{GRACE_SECONDS + 5} seconds'",
+        "mysql": f"heartbeat - interval {GRACE_SECONDS + 5} second",
+    }[backend.engine.dialect.name]
+    with backend.engine.begin() as connection:
+        connection.execute(text(f"UPDATE trial_heartbeats SET heartbeat = {earlier}"))
     study.optimize(objective, n_trials=1)
     dead, retried = study.trials
     assert dead.state == TrialState.FAIL
@@ -113,13 +172,33 @@ def test_a_journal_has_no_heartbeat(tmp_path: Path) -> None:
     ("address", "message"),
     [
         ("", r"`storage` is ''; allowed are database addresses such as sqlite:///optuna-nas.db"),
-        ("study.db", r"`storage` is 'study.db'; allowed are .* and journal files such as"),
+        ("study.db", r"`storage` is 'study.db'; allowed are .* journal files such as"),
         ("sqlite:/study.db", r"`storage` is 'sqlite:/study.db'; allowed are"),
         ("sqlite:///no/such/folder/x.db", r"'sqlite:///no/such/folder/x.db', which cannot be ope"),
         ("no/such/folder/x.journal", r"`storage` is 'no/such/folder/x.journal', which cannot be "),
         ("oracl://host/x", r"`storage` is 'oracl://host/x', which cannot be opened: .*oracl"),
         ("mysql+nodriver://host/x", r"`storage` is 'mysql\+nodriver://host/x', which cannot"),
         ("postgresql://host:port/x", r"`storage` is 'postgresql://host:port/x'; allowed are"),
+        ("postgresql://127.0.0.1:1/x", r"'postgresql://127.0.0.1:1/x', which cannot be .*refused"),
+        ("mysql://127.0.0.1:1/x", r"`storage` is 'mysql://127.0.0.1:1/x', which cannot be opened"),
+        (
+            "redis://127.0.0.1:1",
+            r"`storage` is 'redis://127.0.0.1:1', which cannot be opened: .*r",
+        ),
+        (
+            "grpc://127.0.0.1:1",
+            r"`storage` is 'grpc://127.0.0.1:1', which cannot be opened: GRPC ",
+        ),
+        (
+            "grpc://",
+            r"`storage` is 'grpc://', which cannot be opened: it has to be grpc://host:po",
+        ),
+        ("grpc://host:1/x", r"`storage` is 'grpc://host:1/x', which cannot be opened: it has to "),
+        (
+            "sqlite:///{0}/{x}.db",
+            r"`storage` is 'sqlite:///\{0\}/\{x\}.db', which cannot be ",
+        ),
+        ("sqlite:///file:x?mode=memory&uri=true", r"in memory, where no other process sees it"),
         ("sqlite://", r"`storage` is 'sqlite://', in memory, where no other process sees it"),
         ("sqlite:///:memory:", r"`storage` is 'sqlite:///:memory:', in memory, where no other"),
     ],
@@ -128,6 +207,7 @@ def test_an_address_that_cannot_be_opened(
     address: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(opening, "_CONNECT_SECONDS", 1)
     with pytest.raises(ValueError, match=message) as error:
         open_storage(address)
     assert "\n" not in str(error.value)
@@ -144,7 +224,8 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
 
 def test_a_database_of_another_version_of_optuna(tmp_path: Path) -> None:
     address = f"sqlite:///{tmp_path / 'study.db'}"
-    with database_of(open_storage(address)).engine.begin() as connection:
+    storage = open_storage(address)
+    with database_of(storage).engine.begin() as connection:
         connection.execute(text("UPDATE version_info SET schema_version = 999"))
         connection.execute(text("UPDATE alembic_version SET version_num = 'v99.9'"))
     with pytest.raises(ValueError, match=r"which cannot be opened: .*version"):
@@ -154,22 +235,25 @@ def test_a_database_of_another_version_of_optuna(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("address", "shown"),
     [
-        ("postgresql://ann:s3cret@host:5432/nas", "postgresql://ann:***@host:5432/nas"),
-        ("mysql+pymysql://ann:s3cret@host/nas", "mysql+pymysql://ann:***@host/nas"),
-        ("postgresql://ann:s3c:r/et@host/nas", "postgresql://ann:***@host/nas"),
-        ("postgresql://ann:s3cret%40x@host/nas", "postgresql://ann:***@host/nas"),
-        ("postgresql://:s3cret@host/nas", "postgresql://:***@host/nas"),
-        ("postgresql://host/nas?user=ann&password=s3cret&a=1", None),
+        ("postgresql://ann:s3cret@127.0.0.1:1/nas", "postgresql://ann:***@127.0.0.1:1/nas"),
+        ("mysql+pymysql://ann:s3cret@127.0.0.1:1/nas", "mysql+pymysql://ann:***@127.0.0.1:1/nas"),
+        ("mariadb://ann:s3cret@127.0.0.1:1/nas", "mariadb://ann:***@127.0.0.1:1/nas"),
+        ("redis://ann:s3cret@127.0.0.1:1/0", "redis://ann:***@127.0.0.1:1/0"),
+        ("redis://:s3cret@127.0.0.1:1/0", "redis://:***@127.0.0.1:1/0"),
+        ("postgresql://ann:s3c:r/et@127.0.0.1:1/nas", "postgresql://ann:***@127.0.0.1:1/nas"),
+        ("postgresql://ann:s3cret%40x@127.0.0.1:1/nas", "postgresql://ann:***@127.0.0.1:1/nas"),
+        ("postgresql://:s3cret@127.0.0.1:1/nas", "postgresql://:***@127.0.0.1:1/nas"),
+        ("postgresql://127.0.0.1:1/nas?user=ann&password=s3cret", None),
         ("postgresql://ann:s3cret@host:port/nas", "postgresql://ann:***@host:port/nas"),
         ("postgresql:/ann:s3cret@host/nas", "postgresql:***@host/nas"),
         ("ann:s3cret@host/nas", "ann:***@host/nas"),
     ],
 )
 def test_the_password_is_never_shown(address: str, shown: str | None) -> None:
-    expected = shown or "postgresql://host/nas?user=ann&password=***&a=1"
+    expected = shown or "postgresql://127.0.0.1:1/nas?user=ann&password=***"
     assert public_address(address) == expected
     with pytest.raises(ValueError, match="`storage` is") as error:
-        open_storage(address)  # no such driver here, or malformed
+        open_storage(address)  # nobody listens there, or malformed
     assert "s3c" not in str(error.value)
     assert error.value.__cause__ is None and error.value.__suppress_context__
 
@@ -195,3 +279,282 @@ def test_what_has_no_password_is_shown_as_it_is(address: str) -> None:
 )
 def test_the_file_of_a_storage(address: str, file: str | None) -> None:
     assert local_file(address) == (None if file is None else Path(file))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (
+            "cannot open postgresql://ann:s3cret@host/x now",
+            "cannot open postgresql://ann:***@host/x now",
+        ),
+        ("redis://:s3c@ret@host", "redis://:***@host"),
+        ("host/x?password=s3cret&a=1 failed", "host/x?password=***&a=1 failed"),
+        ("host/x?sslpassword=s3cret", "host/x?sslpassword=***"),
+        (
+            "at 12:30 of https://sqlalche.me/e/20/e3q8)",
+            "at 12:30 of https://sqlalche.me/e/20/e3q8)",
+        ),
+    ],
+)
+def test_passwords_within_a_text(text: str, shown: str) -> None:
+    assert without_passwords(text) == shown
+
+
+def test_settings_of_a_server(new_database: Callable[[], str]) -> None:
+    address = new_database()
+    storage = open_storage(address)
+    engine = database_of(storage).engine
+    assert engine.driver == "psycopg" and engine.pool._pre_ping
+    assert engine.pool.size() == 2 and engine.pool._max_overflow == 8  # type: ignore[attr-defined]
+    with engine.connect() as connection:
+        name = connection.execute(
+            text("SELECT application_name FROM pg_stat_activity WHERE pid = pg_backend_pid()")
+        ).scalar()
+    assert name == "optuna-nas"
+    other = open_storage(f"{address}?application_name=mine&connect_timeout=3")
+    with database_of(other).engine.connect() as connection:
+        assert connection.execute(text("SHOW application_name")).scalar() == "mine"
+
+
+def test_passwords_of_a_real_server(new_database: Callable[[], str]) -> None:
+    address = new_database()
+    assert PASSWORD not in address  # it is quoted, and read again
+    wrong = address.replace("s3cret", "wr0ng")
+    with pytest.raises(ValueError, match="password authentication failed") as error:
+        open_storage(wrong)
+    assert "wr0ng" not in str(error.value) and str(error.value).count("ann:***@") == 1
+    with pytest.raises(ValueError, match=r'database "\w+_not" does not exist'):
+        open_storage(f"{address}_not")
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        (
+            "postgresql://host/x",
+            r"postgresql needs psycopg or psycopg2; pip install 'optuna-nas\[p",
+        ),
+        ("mysql://host/x", r"mysql needs pymysql or MySQLdb; pip install 'optuna-nas\[mysql\]'"),
+        (
+            "mariadb://host/x",
+            r"mariadb needs pymysql or MySQLdb; pip install 'optuna-nas\[mysql\]",
+        ),
+        ("redis://host", r"Redis needs redis; pip install 'optuna-nas\[redis\]'"),
+        ("grpc://host", r"gRPC needs grpcio; pip install 'optuna-nas\[grpc\]'"),
+    ],
+)
+def test_a_driver_that_is_not_installed(
+    address: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=message):
+        open_storage(address)
+
+
+@pytest.mark.parametrize(
+    ("given", "installed", "driver"),
+    [
+        ("postgresql", "psycopg", "postgresql+psycopg"),
+        ("postgresql", "psycopg2", "postgresql+psycopg2"),
+        ("postgresql+pg8000", "psycopg2", "postgresql+pg8000"),
+        ("mysql", "pymysql", "mysql+pymysql"),
+        ("mysql", "MySQLdb", "mysql+mysqldb"),
+        ("mariadb", "pymysql", "mariadb+pymysql"),
+        ("sqlite", "", "sqlite"),
+    ],
+)
+def test_the_driver_that_is_installed_is_used(
+    given: str, installed: str, driver: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "find_spec", lambda name: name == installed or None)
+    url = opening._with_driver(parse(f"{given}://host/x"))
+    assert url.drivername == driver
+
+
+def test_a_database_that_is_away_is_waited_for(
+    postgres: PostgresServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    storage = open_storage(postgres.database("studies"))
+    study = optuna.create_study(storage=storage)
+    study.optimize(objective, n_trials=1)
+    postgres.stop()
+    timer = threading.Timer(1.5, postgres.start)
+    timer.start()
+    study.optimize(objective, n_trials=2)
+    timer.join()
+    assert [t.state for t in study.trials] == [TrialState.COMPLETE] * 3
+    messages = [record.getMessage() for record in caplog.records if record.name == "optuna_nas"]
+    assert any("does not answer, tried again for 300 s" in message for message in messages)
+    assert "The database answers again." in messages
+    assert not any("s3cret" in message for message in messages)
+
+
+@pytest.mark.parametrize("crash", [False, True])
+def test_a_database_that_restarts_again_and_again_loses_nothing(
+    postgres: PostgresServer, crash: bool
+) -> None:
+    address = postgres.database("studies")
+    optuna.create_study(study_name="s", storage=open_storage(address))
+    stop, counts = threading.Event(), [0, 0]
+
+    def work(index: int) -> None:
+        study = optuna.load_study(study_name="s", storage=open_storage(address, wait=True))
+        while not stop.is_set():
+            study.optimize(objective, n_trials=1)
+            counts[index] += 1
+
+    def more(than: int) -> Callable[[], bool]:
+        return lambda: sum(counts) > than or any(worker.done() for worker in workers)
+
+    with ThreadPoolExecutor(2) as pool:
+        workers = [pool.submit(work, i) for i in range(2)]
+        for _ in range(2):
+            wait_for(more(sum(counts) + 2))
+            postgres.restart(pause=0.2, crash=crash)
+        wait_for(more(sum(counts) + 2))
+        stop.set()
+        for worker in workers:
+            worker.result(timeout=60)
+    done = sum(counts)
+    trials = optuna.load_study(study_name="s", storage=open_storage(address)).trials
+    finished = [t for t in trials if t.state == TrialState.COMPLETE]
+    assert len(finished) == done > 6
+    # Of a trial that was made when the connection broke, nobody knows.
+    assert all(t.state == TrialState.RUNNING and not t.params for t in trials if t not in finished)
+    assert all(t.intermediate_values == {0: 0.5} for t in finished)
+
+
+@pytest.mark.filterwarnings(ASKED)
+def test_patience_ends(postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "PATIENCE_SECONDS", 0.5)
+    address = postgres.database("studies")
+    storage = open_storage(address)
+    study = optuna.create_study(storage=storage)
+    postgres.stop()
+    before = time.monotonic()
+    with pytest.raises(optuna.exceptions.StorageInternalError) as error:
+        study.ask()
+    assert isinstance(error.value.__cause__, OperationalError)
+    with pytest.raises(ValueError, match="which cannot be opened"):
+        open_storage(address)
+    with pytest.raises(ValueError, match="which cannot be opened"):
+        open_storage(address, wait=True)
+    assert 1 < time.monotonic() - before < 10
+
+
+@pytest.mark.filterwarnings(ASKED)
+def test_errors_that_do_not_pass_are_not_waited_for(database: str) -> None:
+    study = optuna.create_study(storage=open_storage(database))
+    trial = study.ask()
+    before = time.monotonic()
+    with pytest.raises((optuna.exceptions.StorageInternalError, TypeError)):
+        trial.set_user_attr("bad", object())
+    with pytest.raises(KeyError):
+        study._storage.get_trial(10**6)
+    study.tell(trial, 1.0)
+    with pytest.raises(optuna.exceptions.UpdateFinishedTrialError):
+        study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+    assert time.monotonic() - before < 2
+
+
+def broken(times: int, operation: Callable[..., Any], *, after: bool) -> Callable[..., Any]:
+    """An operation whose connection breaks the first times, after or before it is done."""
+    left = [times]
+
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        result = operation(*arguments, **keywords) if after or not left[0] else None
+        if left[0]:
+            left[0] -= 1
+            raise OperationalError("COMMIT", {}, Exception("server closed the connection"))
+        return result
+
+    return call
+
+
+@pytest.mark.filterwarnings(ASKED)
+def test_a_trial_that_was_told_when_the_connection_broke(
+    new_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = optuna.create_study(storage=open_storage(new_database()))
+    trial = study.ask()
+    operation = optuna.storages.RDBStorage.set_trial_state_values
+    lost = broken(1, operation, after=True)
+    monkeypatch.setattr(optuna.storages.RDBStorage, "set_trial_state_values", lost)
+    study.tell(trial, 2.0)
+    assert study.trials[0].state == TrialState.COMPLETE and study.trials[0].value == 2.0
+
+
+def test_of_two_workers_one_takes_a_waiting_trial(address: str) -> None:
+    study = optuna.create_study(study_name="s", storage=open_storage(address))
+    for _ in range(5):
+        study.enqueue_trial({"op": "a"})
+    numbers = [trial._trial_id for trial in study.trials]
+    start = threading.Barrier(3)
+
+    def take() -> list[bool]:
+        storage = open_storage(address)
+        taken = []
+        for number in numbers:
+            start.wait(60)
+            taken.append(storage.set_trial_state_values(number, TrialState.RUNNING))
+        return taken
+
+    with ThreadPoolExecutor(3) as pool:
+        workers = [pool.submit(take) for _ in range(3)]
+        taken = [worker.result() for worker in workers]
+    assert [sum(one) for one in zip(*taken, strict=True)] == [1] * 5
+
+
+def test_a_worker_may_pickle_its_storage(database: str) -> None:
+    study = optuna.create_study(study_name="s", storage=open_storage(database))
+    copy = pickle.loads(pickle.dumps(study._storage))
+    other = optuna.load_study(study_name="s", storage=copy)
+    other.optimize(objective, n_trials=1)
+    assert study.trials[0].state == TrialState.COMPLETE
+
+
+def test_several_processes_may_make_the_tables_at_once(new_database: Callable[[], str]) -> None:
+    address = new_database()
+    with ThreadPoolExecutor(4) as pool:
+        opened = [pool.submit(open_storage, address) for _ in range(4)]
+        assert all(one.result().get_all_studies() == [] for one in opened)
+
+
+@pytest.fixture
+def proxy(tmp_path: Path) -> Iterator[str]:
+    """The address of a gRPC proxy in front of an SQLite file."""
+    server = make_server(open_storage(f"sqlite:///{tmp_path / 'study.db'}"), "127.0.0.1", 0)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield f"grpc://127.0.0.1:{port}"
+    server.stop(None)
+
+
+def test_a_proxy(proxy: str, tmp_path: Path) -> None:
+    storage = open_storage(proxy)
+    assert isinstance(storage, GrpcStorageProxy)
+    study = optuna.create_study(study_name="s", storage=storage)
+    study.optimize(objective, n_trials=3)
+    behind = optuna.load_study(
+        study_name="s", storage=open_storage(f"sqlite:///{tmp_path / 'study.db'}")
+    )
+    assert [t.value for t in behind.trials] == [t.value for t in study.trials]
+    assert local_file(proxy) is None
+
+
+def test_nothing_in_redis_is_unpickled(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Refusing:
+        """A server with a snapshot that must not be read."""
+
+        def __init__(self, url: str) -> None:
+            assert "socket_connect_timeout=10" in url
+
+        def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
+            yield from ()
+
+        def load_snapshot(self) -> bytes:
+            raise AssertionError
+
+    monkeypatch.setattr(opening, "JournalRedisBackend", Refusing)
+    assert open_storage("redis://:s3cret@host:1/0").get_all_studies() == []

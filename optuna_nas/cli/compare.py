@@ -28,8 +28,8 @@ def compare(
     benchmark: Annotated[
         str,
         typer.Option(
-            help="nasbench201-cifar10, nasbench201-cifar100, nasbench201-imagenet16 or "
-            "nasbench101."
+            help="nasbench201-cifar10, nasbench201-cifar100, nasbench201-imagenet16, nasbench101 "
+            "or layer-drop, which needs no file."
         ),
     ] = "nasbench201-cifar10",
     samplers: Annotated[
@@ -45,9 +45,7 @@ def compare(
     output: Annotated[Path, typer.Option(help="Folder of runs, tables and pictures.")] = Path(
         "comparison"
     ),
-    path: Annotated[
-        Path | None, typer.Option(help="Parquet file of the recorded trainings.")
-    ] = None,
+    path: Annotated[Path | None, typer.Option(help="File of the recorded trainings.")] = None,
     metric: Annotated[
         str | None, typer.Option(help="What is optimised; the benchmark's own if unset.")
     ] = None,
@@ -135,9 +133,10 @@ def _budgets(text: str, trials: int) -> list[int]:
 
 def _benchmark(name: str, path: Path | None, metric: str | None) -> TabularBenchmark:
     from optuna_nas._choices import choose
-    from optuna_nas.objectives import NASBench101, NASBench201
+    from optuna_nas.objectives import LayerDropTable, NASBench101, NASBench201
 
     makers: dict[str, Callable[..., TabularBenchmark]] = {
+        "layer-drop": LayerDropTable,
         "nasbench101": NASBench101,
         "nasbench201-cifar10": partial(NASBench201, "cifar10"),
         "nasbench201-cifar100": partial(NASBench201, "cifar100"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -142,15 +142,50 @@ class SearchConfig:
         """The settings that :meth:`to_dict` wrote, also those from before there were objectives.
 
         Options that are not there, because they came later, have their defaults.
+
+        Raises:
+            ValueError: There are settings of a newer version.
         """
         settings = dict(settings)
         if "objective" not in settings:
             loading, training = settings.pop("loading"), settings.pop("training")
             cell = {"space": settings.pop("space"), "data": settings.pop("data")}
             settings |= {"objective": "cell-cnn", "options": {**cell, **loading, **training}}
+        if settings.keys() != (known := {f.name for f in fields(cls)}):
+            raise ValueError(
+                f"The study's settings {sorted(settings.keys() ^ known)} are of another version "
+                "of optuna-nas. Update it, or use another --study."
+            )
         recipe = RECIPES.get(settings["objective"])
         defaults = {} if recipe is None else recipe.defaults
-        return cls(**{**settings, "options": {**defaults, **settings["options"]}})
+        if recipe is not None and (newer := sorted(settings["options"].keys() - defaults.keys())):
+            raise ValueError(
+                f"The study's options {newer} of {recipe.name} are of another version of "
+                "optuna-nas. Update it, or use another --study."
+            )
+        config = cls(**{**settings, "options": {**defaults, **settings["options"]}})
+        config._check_types(recipe)
+        return config
+
+    def _check_types(self, recipe: Recipe | None) -> None:
+        """Refuse settings that are not of the types that the command line gives them.
+
+        Raises:
+            ValueError: One is not; the message names it.
+        """
+        given = {**self.options, **vars(self)}
+        allowed: dict[str, tuple[type, ...]] = {f.name: (str,) for f in fields(self)}
+        allowed |= {"seed": (int,), "options": (dict,)}
+        for option in () if recipe is None else recipe.options:
+            numbers = (int,) if option.kind is float else ()
+            nothing = (type(None),) if option.default is None else ()
+            allowed[option.name] = (option.kind, *numbers, *nothing)
+        for name, types in allowed.items():
+            if type(given[name]) not in types:
+                raise ValueError(
+                    f"`{name}` of the study's settings is {given[name]!r}; allowed is "
+                    f"{' or '.join(kind.__name__ for kind in types)}."
+                )
 
     def to_json(self) -> str:
         """The settings as JSON."""

@@ -20,6 +20,8 @@ from optuna_nas.errors import UserError
 
 __all__ = ["mendable", "show_error", "storage_failure"]
 
+_CLIENTS = {"redis", "grpc"}
+
 
 @contextmanager
 def mendable(*kinds: type[Exception]) -> Iterator[None]:
@@ -49,8 +51,12 @@ def storage_failure(error: Exception) -> str | None:
     from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import SQLAlchemyError
 
-    if not isinstance(error, (StorageInternalError, SQLAlchemyError)):
+    from optuna_nas.storages import without_passwords
+
+    # The clients of Redis and of the proxy are only imported where they are used.
+    packages = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
+    if not isinstance(error, (StorageInternalError, SQLAlchemyError)) and not packages & _CLIENTS:
         return None
     # Optuna says that something failed, and the cause of its error what.
-    reason = str(error.__cause__ or error).partition("\n")[0]
+    reason = without_passwords(str(error.__cause__ or error)).strip().partition("\n")[0]
     return f"The storage failed: {reason}. The same command goes on where it stopped."

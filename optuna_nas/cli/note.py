@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import optuna_dashboard
@@ -30,7 +31,7 @@ def note_text(config: SearchConfig, objective: Objective, command: str) -> str:
         "seed": config.seed,
         **config.options,
     }
-    lines = [f"# {config.study}"]
+    lines = [f"# {_plain(config.study)}"]
     for paragraph in config.recipe.describe(objective):
         lines += ["", paragraph]
     lines += ["", "Go on with it, or repeat it with another `--study`:", ""]
@@ -40,8 +41,13 @@ def note_text(config: SearchConfig, objective: Objective, command: str) -> str:
     lines += ["", "| setting | value |", "|---|---|"]
     for name, value in settings.items():
         if value is not None:
-            lines.append(f"| {name.replace('_', ' ')} | {value} |")
+            lines.append(f"| {name.replace('_', ' ')} | {_plain(str(value))} |")
     return "\n".join(lines)
+
+
+def _plain(text: str) -> str:
+    """A text that Markdown shows as it is, in one line: no link, no HTML, no cell of a table."""
+    return re.sub(r"([\\\[\]<`|])", r"\\\1", " ".join(text.split()))
 
 
 def replace_note(study: optuna.Study, text: str, before: str = "") -> None:

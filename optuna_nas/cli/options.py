@@ -16,7 +16,16 @@ DEFAULT_STUDY = "nas"
 DEFAULT_STORAGE = "sqlite:///optuna-nas.db"
 
 Study = Annotated[str, typer.Option(help="Name of the study.")]
-Storage = Annotated[str, typer.Option(help="Database address, or a journal file (.journal).")]
+STORAGE_VARIABLE = "OPTUNA_NAS_STORAGE"
+"""Environment variable with the storage's address, which keeps its password out of commands."""
+Storage = Annotated[
+    str,
+    typer.Option(
+        envvar=STORAGE_VARIABLE,
+        help="Database address (sqlite, postgresql, mysql), journal file (.journal), redis:// or "
+        "grpc://.",
+    ),
+]
 Artifacts = Annotated[
     str | None,
     typer.Option(help="Folder of pictures, checkpoints and weights; <study>-artifacts if unset."),
@@ -30,7 +39,7 @@ def next_command(name: str, study: str, storage: str) -> str:
     words = [*_program(), name]
     if study != DEFAULT_STUDY:
         words += ["--study", study]
-    if storage != DEFAULT_STORAGE:
+    if storage != os.environ.get(STORAGE_VARIABLE, DEFAULT_STORAGE):
         words += ["--storage", public_address(storage)]
     return shlex.join(words)
 

@@ -10,7 +10,7 @@ import typer
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from optuna_nas.cli.mending import mendable
@@ -161,12 +161,12 @@ def _facts(study: optuna.Study, trial: FrozenTrial, parts: ReportParts) -> Table
 
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_row("best trial", str(trial.number))
-    table.add_row(objective_names(study)[0], f"{trial.value:.4f}")
+    table.add_row(Text(objective_names(study)[0]), f"{trial.value:.4f}")
     for name, form in _ATTRIBUTES.items():
         if name in trial.user_attrs:
             table.add_row(name.replace("_", " "), form.format(trial.user_attrs[name]))
     for heading, text in attribute_texts(trial, parts.attributes).items():
-        table.add_row(heading.lower(), text)
+        table.add_row(Text(heading.lower()), Text(text))
     return table
 
 
@@ -174,7 +174,8 @@ def _front(study: optuna.Study) -> Table:
     from optuna_nas.visualization.formats import format_value
     from optuna_nas.visualization.records import objective_names
 
-    table = Table("trial", *objective_names(study), "architecture", box=SIMPLE)
+    names = [Column(Text(name)) for name in objective_names(study)]
+    table = Table("trial", *names, "architecture", box=SIMPLE)
     for trial in study.best_trials:
         values = map(format_value, trial.values)
         table.add_row(str(trial.number), *values, Text(_architecture(study, trial)))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 import os
+import signal
+import threading
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -193,13 +196,14 @@ def run(
         console.print(f"{name} is done: {done} trials are finished. More: --more 10")
     elif done:
         console.print(f"{name} goes on: {done} trials are finished.")
-    deadline = math.inf if limit is None else time.time() + limit
+    deadline = math.inf if limit is None else time.monotonic() + limit
     supervisor = Supervisor(
         study, config, workers=workers, target=target, deadline=min(deadline, 1e12)
     )
     interrupted = False
     try:
         with (
+            _terminable(),
             Progress(console, study, target, config.recipe, config.options) as progress,
             closing(supervisor.run()) as ticks,
         ):
@@ -224,3 +228,20 @@ def run(
         console.print(f"The time is up: {done} of {target} trials are finished.")
     console.print(f"Pictures of every trial: [bold]{show}[/]", soft_wrap=True)
     console.print(f"Next: [bold]{describe}[/]", soft_wrap=True)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM, as machines and schedulers send it, end the search as Ctrl-C does."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # only there it is allowed
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -37,7 +37,14 @@ class _Stored:
         stored = study.user_attrs.get(CONFIG_ATTRIBUTE)
         if stored is None:
             return None
-        return cls(stored["command"], SearchConfig.from_dict(stored["config"]))
+        try:
+            return cls(stored["command"], SearchConfig.from_dict(stored["config"]))
+        except (LookupError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"The settings of the study {study.study_name!r} cannot be read "
+                f"({type(error).__name__}: {error}): they are of another version of optuna-nas, "
+                "or not its own. Use another --study."
+            ) from error
 
     def write(self, study: optuna.Study) -> None:
         settings = {"command": self.command, "config": self.config.to_dict()}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from optuna_nas.cli.worker import finished_trials
+from optuna_nas.storages import GRACE_SECONDS
 from optuna_nas.trials import recover_interrupted
 
 if TYPE_CHECKING:
@@ -39,8 +40,9 @@ class Supervisor:
         config: The settings of the search.
         workers: How many processes.
         target: Finished trials to reach.
-        deadline: Unix time after which no trial starts.
-        max_restarts: How often a worker that died is replaced.
+        deadline: Time of the monotonic clock, which is the machine's, after which no trial starts.
+        max_restarts: How many workers that died are replaced without a trial finishing in
+            between; three for each worker if None.
     """
 
     def __init__(
@@ -51,14 +53,16 @@ class Supervisor:
         workers: int,
         target: int,
         deadline: float,
-        max_restarts: int = 3,
+        max_restarts: int | None = None,
     ) -> None:
         self._study = study
         self._config = config
         self._workers = workers
         self._target = target
         self._deadline = deadline
-        self._restarts_left = max_restarts
+        self._max_restarts = 3 * workers if max_restarts is None else max_restarts
+        self._restarts_left = self._max_restarts
+        self._finished = 0
         self._processes: dict[int, subprocess.Popen[str]] = {}
         self._logs = Path(config.artifacts) / "logs"
 
@@ -68,7 +72,8 @@ class Supervisor:
         Raises:
             WorkerError: Workers died more often than they may be replaced.
         """
-        recover_interrupted(self._study)
+        self._recover()
+        self._finished = finished_trials(self._study)
         try:
             for index in range(min(self._workers, self._missing())):
                 self._start(index)
@@ -82,6 +87,9 @@ class Supervisor:
     def _missing(self) -> int:
         return max(self._target - finished_trials(self._study), 0)
 
+    def _recover(self) -> None:
+        recover_interrupted(self._study, unclaimed_seconds=GRACE_SECONDS)
+
     def _replace_ended(self) -> None:
         ended = {i: p.returncode for i, p in self._processes.items() if p.poll() is not None}
         for index in ended:
@@ -89,9 +97,11 @@ class Supervisor:
         if not any(ended.values()) and (self._processes or not ended):
             return
         # A dead worker's trial is queued again; the last one out looks for leftovers as well.
-        recover_interrupted(self._study)
-        if time.time() >= self._deadline or not self._missing():
+        self._recover()
+        if time.monotonic() >= self._deadline or not self._missing():
             return
+        if (finished := finished_trials(self._study)) > self._finished:
+            self._finished, self._restarts_left = finished, self._max_restarts
         for index, code in ended.items():
             if self._restarts_left == 0:
                 raise WorkerError(
@@ -120,10 +130,10 @@ class Supervisor:
         for process in self._processes.values():
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
-        give_up = time.time() + _GRACE_SECONDS
+        give_up = time.monotonic() + _GRACE_SECONDS
         for process in self._processes.values():
             try:
-                process.wait(max(give_up - time.time(), 0.1))
+                process.wait(max(give_up - time.monotonic(), 0.1))
             except (subprocess.TimeoutExpired, KeyboardInterrupt):
                 process.kill()
                 process.wait()

@@ -34,7 +34,9 @@ def worker(
     index: Annotated[int, typer.Option(help="Number of the worker, from 0.")],
     threads: Annotated[int, typer.Option(help="Threads of torch.")],
     target: Annotated[int, typer.Option(help="Finished trials to reach.")],
-    deadline: Annotated[float, typer.Option(help="Unix time after which no trial starts.")],
+    deadline: Annotated[
+        float, typer.Option(help="Time of the machine's monotonic clock after which none starts.")
+    ],
     parent: Annotated[int, typer.Option(help="Process without which the worker stops.")],
 ) -> None:
     """Run trials; the search's settings are read from standard input as JSON."""
@@ -51,16 +53,18 @@ def worker(
     torch.set_num_threads(threads)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
 
-    study = optuna.load_study(
-        study_name=config.study, storage=open_storage(config.storage), pruner=config.make_pruner()
-    )
-    study.sampler = config.make_sampler(index, len(study.get_trials(deepcopy=False)))
-    objective = _claiming(config.make_objective())
-    failures = _Failures()
     try:
-        while time.time() < deadline and finished_trials(study) < target:
+        study = optuna.load_study(
+            study_name=config.study,
+            storage=open_storage(config.storage, wait=True),
+            pruner=config.make_pruner(),
+        )
+        study.sampler = config.make_sampler(index, len(study.get_trials(deepcopy=False)))
+        objective = _Claiming(config.make_objective())
+        failures = _Failures()
+        while time.monotonic() < deadline and finished_trials(study) < target:
             if _has_room(study, target):
-                study.optimize(objective, n_trials=1, callbacks=[failures], catch=(Exception,))
+                _run_trial(study, objective, failures)
                 failures.check()
             else:
                 _wait(study)
@@ -100,25 +104,52 @@ def _wait(study: optuna.Study) -> None:
     from optuna.exceptions import ExperimentalWarning
     from optuna.storages import fail_stale_trials
 
+    from optuna_nas.storages import GRACE_SECONDS
     from optuna_nas.trials import recover_interrupted
 
     time.sleep(_WAIT_SECONDS)
-    recover_interrupted(study)
+    recover_interrupted(study, unclaimed_seconds=GRACE_SECONDS)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         fail_stale_trials(study)
 
 
-def _claiming(objective: Objective) -> Objective:
-    """Let each trial say who runs it before it is sampled, which may take a while."""
-    from optuna_nas.trials.recovery import WORKER_ATTR, worker_identity
+class _Claiming:
+    """Lets each trial say who runs it before it is sampled, which may take a while."""
 
-    def run(trial: optuna.Trial) -> float | Sequence[float]:
+    def __init__(self, objective: Objective) -> None:
+        self._objective = objective
+        self.trial: optuna.Trial | None = None
+
+    def __call__(self, trial: optuna.Trial) -> float | Sequence[float]:
+        from optuna_nas.trials.recovery import WORKER_ATTR, worker_identity
+
+        self.trial = trial
         identity = worker_identity(trial.number)
         trial.storage.set_trial_system_attr(trial._trial_id, WORKER_ATTR, identity)
-        return objective(trial)
+        return self._objective(trial)
 
-    return run
+
+def _run_trial(study: optuna.Study, objective: _Claiming, failures: _Failures) -> None:
+    """Run a trial; whether someone else ended it meanwhile is no error of this worker.
+
+    A machine that slept, or could not reach the database for minutes, is taken for dead by the
+    others, and its trial goes on elsewhere.
+    """
+    objective.trial = None
+    try:
+        study.optimize(objective, n_trials=1, callbacks=[failures], catch=(Exception,))
+    except Exception:
+        trial = objective.trial
+        if trial is None or not study._storage.get_trial(trial._trial_id).state.is_finished():
+            raise
+        _log(f"Trial {trial.number} was ended by another worker, which took this one for dead.")
+
+
+def _log(message: str) -> None:
+    import optuna
+
+    optuna.logging.get_logger("optuna_nas").warning(message)
 
 
 def _states() -> Any:

@@ -4,13 +4,17 @@ Optuna's heartbeat finds such trials only after a grace period, and only on a re
 On the machine itself it is known sooner: every trial records the worker it runs in, and a process
 that is gone will not finish it.
 
-1. Each `TrialRun` writes host, process and start time of its worker to a system attribute.
+1. Each `TrialRun` writes host, process and start of its worker to a system attribute. On Linux the
+   start is counted from that of the machine, so that a clock that is set does not matter.
 2. `recover_interrupted` looks at the RUNNING trials. One whose worker was on this host, and whose
    process is gone (or whose number was given to another process since), is set FAIL and queued
    again by `optuna.storages.RetryHeartbeatStaleTrialCallback`, with its parameters;
    `TrialRun.restore` then finds its checkpoint.
 3. Trials of other hosts, of other containers (process numbers mean nothing across them) and of
    unknown workers are left to the heartbeat.
+4. A worker can be gone between taking a trial and saying so, before its first heartbeat as well.
+   Where every worker says so at once, as those of `optuna-nas search` do, a trial that nobody has
+   claimed for a while is taken up too.
 
 Two processes may recover the same study at the same time: SQLite lets both set one trial FAIL, so
 a lock on the machine makes them take turns, and the second finds nothing left to do.
@@ -24,6 +28,7 @@ import os
 import socket
 import tempfile
 import warnings
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -58,15 +63,20 @@ def worker_identity(trial_number: int) -> dict[str, Any]:
         **_place(),
         "pid": os.getpid(),
         "started": psutil.Process().create_time(),
+        "born": _birth(os.getpid()),
     }
 
 
-def recover_interrupted(study: optuna.Study, max_retry: int = 3) -> list[int]:
+def recover_interrupted(
+    study: optuna.Study, max_retry: int = 3, *, unclaimed_seconds: float | None = None
+) -> list[int]:
     """Queue again the trials of this study that killed workers of this machine left RUNNING.
 
     Args:
         study: The study, before workers are started.
         max_retry: How often one training is taken up again before it is given up.
+        unclaimed_seconds: After how many seconds a RUNNING trial that no worker has claimed counts
+            as left behind, of whatever machine; None if not every worker claims its trials.
 
     Returns:
         The numbers of the interrupted trials that were queued again.
@@ -76,13 +86,17 @@ def recover_interrupted(study: optuna.Study, max_retry: int = 3) -> list[int]:
     """
     if max_retry < 0:
         raise ValueError(f"{max_retry=} must not be negative.")
-    storage = study._storage
     with FileLock(_lock_file(study)):
-        running = storage.get_all_trials(
-            study._study_id, deepcopy=False, states=(TrialState.RUNNING,)
-        )
-        gone = [trial for trial in running if _is_abandoned(trial)]
-        return [trial.number for trial in gone if _take_up(study, trial, max_retry)]
+        trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
+        gone = [
+            trial
+            for trial in trials
+            if trial.state == TrialState.RUNNING
+            and (_is_abandoned(trial) or _is_unclaimed(trial, unclaimed_seconds))
+        ]
+        # A worker that queued its own trial again may have been killed before it was told.
+        queued = {n for trial in trials for n in trial.system_attrs.get("retry_history", ())}
+        return [t.number for t in gone if _take_up(study, t, max_retry, t.number in queued)]
 
 
 def requeue(study: optuna.Study, trial: FrozenTrial, max_retry: int | None = None) -> bool:
@@ -106,12 +120,14 @@ def requeue(study: optuna.Study, trial: FrozenTrial, max_retry: int | None = Non
     return True
 
 
-def _take_up(study: optuna.Study, trial: FrozenTrial, max_retry: int) -> bool:
+def _take_up(study: optuna.Study, trial: FrozenTrial, max_retry: int, queued: bool) -> bool:
     try:
         if not study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL):
             return False
     except UpdateFinishedTrialError:  # another host's heartbeat was faster
         return False
+    if queued or not (trial.params or "fixed_params" in trial.system_attrs):
+        return False  # goes on already, or had not begun: a new trial is as good
     if requeue(study, trial, max_retry):
         _logger.info(f"Trial {trial.number} was interrupted and is queued again.")
         return True
@@ -130,12 +146,34 @@ def _is_abandoned(trial: FrozenTrial) -> bool:
         process = psutil.Process(worker["pid"])
         if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
             return True
+        born = _birth(worker["pid"])
+        if born and worker.get("born"):
+            return bool(born != worker["born"])
         drift: float = process.create_time() - worker["started"]
         return abs(drift) > _CLOCK_TOLERANCE_SECONDS
     except psutil.ZombieProcess:
         return True
     except psutil.NoSuchProcess:  # gone, or another user's and hidden
         return not psutil.pid_exists(worker["pid"])
+
+
+def _is_unclaimed(trial: FrozenTrial, seconds: float | None) -> bool:
+    """Whether a RUNNING trial has had no worker of its own for so long."""
+    worker = trial.system_attrs.get(WORKER_ATTR)
+    if seconds is None or (worker is not None and worker["trial"] == trial.number):
+        return False
+    started = trial.datetime_start or datetime.min
+    return not trial.intermediate_values and datetime.now() - started > timedelta(seconds=seconds)
+
+
+def _birth(pid: int) -> str:
+    """When a process started, by a count that no clock changes; empty if there is none."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:  # not Linux, or gone
+        return ""
+    return f"{boot}/{fields.rpartition(')')[2].split()[19]}"
 
 
 def _place() -> dict[str, str]:

@@ -151,6 +151,33 @@ def test_ctrl_c(
     go_on(call_in, search.folder, arguments, load)
 
 
+def test_sigterm_as_schedulers_send_it(
+    search: Search, arguments: list[str], call_in: Callable[..., Outcome], load: Load
+) -> None:
+    workers = search.workers
+    search.process.send_signal(signal.SIGTERM)
+    assert search.process.wait(60) == 130
+    assert not any(worker.is_running() for worker in workers)
+    assert "Stopped. The same command goes on where it stopped." in search.output
+    assert "Traceback" not in search.output
+    assert states(load(search.folder)) == ["COMPLETE", "FAIL", "WAITING"]
+    go_on(call_in, search.folder, arguments, load)
+
+
+def test_ctrl_c_twice(
+    search: Search, arguments: list[str], call_in: Callable[..., Outcome], load: Load
+) -> None:
+    workers = search.workers
+    search.kill_group(signal.SIGINT)
+    time.sleep(0.2)
+    if search.process.poll() is None:
+        search.kill_group(signal.SIGINT)
+    assert search.process.wait(60) in (1, 130)
+    assert not any(worker.is_running() for worker in workers)
+    assert "Traceback" not in search.output
+    go_on(call_in, search.folder, arguments, load)
+
+
 def test_a_killed_supervisor_takes_its_workers_along(
     search: Search, arguments: list[str], call_in: Callable[..., Outcome], load: Load
 ) -> None:

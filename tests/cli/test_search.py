@@ -332,7 +332,7 @@ def test_a_killed_worker_is_replaced_and_its_trial_goes_on(
         update(progress)
         running = progress._study.get_trials(states=(TrialState.RUNNING,))
         if not killed and any((trial.last_step or 0) >= 3 for trial in running):
-            [worker] = psutil.Process().children()
+            [worker] = [p for p in psutil.Process().children() if "worker" in p.cmdline()]
             worker.kill()
             killed.append(worker.pid)
 

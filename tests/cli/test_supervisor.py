@@ -60,6 +60,11 @@ def start(
     return make
 
 
+def running_workers() -> list[psutil.Process]:
+    """The scripts, and not what other tests have running, such as a database server."""
+    return [p for p in psutil.Process().children() if p.name() == "worker.sh"]
+
+
 def finish(study: optuna.Study, count: int) -> None:
     for _ in range(count):
         study.add_trial(optuna.create_trial(value=1.0))
@@ -92,9 +97,9 @@ def test_no_more_workers_than_missing_trials(
     finish(study, finished)
     ticks = start(FOREVER, workers=3).run()
     next(ticks, None)
-    assert len(psutil.Process().children()) == expected
+    assert len(running_workers()) == expected
     ticks.close()
-    assert psutil.Process().children() == []
+    assert running_workers() == []
 
 
 def test_it_ends_with_its_workers(start: Start, study: optuna.Study, tmp_path: Path) -> None:
@@ -108,7 +113,7 @@ def test_it_ends_with_its_workers(start: Start, study: optuna.Study, tmp_path: P
 
 @pytest.mark.parametrize("code", [0, 3])
 def test_after_the_deadline_no_worker_is_replaced(start: Start, tmp_path: Path, code: int) -> None:
-    supervisor = start(f"echo x >> starts; exit {code}", deadline=time.time() - 1)
+    supervisor = start(f"echo x >> starts; exit {code}", deadline=time.monotonic() - 1)
     list(supervisor.run())
     assert (tmp_path / "starts").read_text() == "x\n"
 
@@ -123,6 +128,40 @@ def test_a_dead_worker_is_replaced_but_not_forever(start: Start, tmp_path: Path)
     assert text.startswith("A worker ended with exit code 3 and no restarts are left. The end of ")
     assert str(tmp_path / "files" / "logs" / "worker-0.log") in text
     assert text.endswith("line [/1]\nthe reason")
+
+
+def test_restarts_are_counted_anew_when_a_trial_finishes(
+    start: Start, study: optuna.Study, tmp_path: Path
+) -> None:
+    script = "echo x >> starts; while [ ! -e die ]; do sleep 0.02; done; rm die; exit 9"
+    supervisor = start(script, max_restarts=2, target=9)
+    ticks = supervisor.run()
+
+    def die() -> None:
+        starts = len((tmp_path / "starts").read_text()) if (tmp_path / "starts").exists() else 0
+        (tmp_path / "die").touch()
+        while len((tmp_path / "starts").read_text()) == starts:
+            next(ticks)
+
+    while not (tmp_path / "starts").exists():
+        next(ticks)
+    for _ in range(2):
+        die()
+        die()
+        finish(study, 1)
+    die()
+    die()
+    with pytest.raises(WorkerError, match="exit code 9 and no restarts are left"):
+        die()
+    assert (tmp_path / "starts").read_text() == "x\n" * 7
+
+
+@pytest.mark.parametrize(("workers", "expected"), [(1, 3), (4, 12)])
+def test_each_worker_may_be_replaced_three_times(
+    start: Start, workers: int, expected: int
+) -> None:
+    supervisor = start(FOREVER, workers=workers, max_restarts=None)
+    assert supervisor._restarts_left == expected
 
 
 def test_only_the_end_of_the_log_is_shown(start: Start) -> None:
@@ -153,7 +192,7 @@ def test_if_one_gives_up_the_others_are_stopped(start: Start, tmp_path: Path) ->
     with pytest.raises(WorkerError):
         list(start(script, workers=2, max_restarts=0).run())
     assert (tmp_path / "stopped").read_text() == "interrupted\n"
-    assert psutil.Process().children() == []
+    assert running_workers() == []
 
 
 def test_who_does_not_stop_is_killed(
@@ -163,7 +202,7 @@ def test_who_does_not_stop_is_killed(
     ticks = start(f"trap '' INT; touch ready; {FOREVER}").run()
     while not (tmp_path / "ready").exists():
         next(ticks)
-    [worker] = psutil.Process().children()
+    [worker] = running_workers()
     ticks.close()
     assert not worker.is_running()
 
@@ -181,7 +220,7 @@ def test_the_trial_of_a_killed_worker_is_queued_again(
     supervisor = start("echo x >> starts; while [ ! -e done ]; do sleep 0.02; done")
     ticks = supervisor.run()
     next(ticks)
-    [worker] = psutil.Process().children()
+    [worker] = running_workers()
     trial = study.ask()
     trial.suggest_categorical("op", ["a", "b"])
     identity = {

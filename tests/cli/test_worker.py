@@ -8,7 +8,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,10 +20,11 @@ import pytest
 import torch
 import typer
 from optuna.trial import FrozenTrial, Trial, TrialState
+from sqlalchemy import text
 
 from optuna_nas.cli import worker as module
 from optuna_nas.cli.config import SearchConfig
-from optuna_nas.storages import open_storage
+from optuna_nas.storages import GRACE_SECONDS, open_storage
 from optuna_nas.trials.recovery import WORKER_ATTR, worker_identity
 
 Objective = Callable[[Trial], float]
@@ -135,7 +138,8 @@ def test_no_trial_starts_after_the_deadline(
     work: Callable[..., None], study: optuna.Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [1000.0]
-    monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: now[0], sleep=time.sleep))
+    clock = SimpleNamespace(monotonic=lambda: now[0], sleep=time.sleep)
+    monkeypatch.setattr(module, "time", clock)
 
     def slow(trial: Trial) -> float:
         now[0] += 10
@@ -171,7 +175,7 @@ def test_it_waits_for_the_last_trial_of_another_machine(
 
 def test_waiting_ends_with_the_deadline(work: Callable[..., None], study: optuna.Study) -> None:
     running_elsewhere(study)
-    work(1, deadline=time.time() + 0.3)
+    work(1, deadline=time.monotonic() + 0.3)
     assert states(study) == ["RUNNING"]
 
 
@@ -189,6 +193,86 @@ def test_while_it_waits_it_takes_up_what_nobody_trains(
     work(1)
     assert states(study) == ["FAIL", "COMPLETE"]
     assert study.trials[1].params == {"x": 0.25}
+
+
+def test_while_it_waits_it_takes_up_what_nobody_claimed(
+    work: Callable[..., None], study: optuna.Study
+) -> None:
+    long_ago = datetime.now() - timedelta(seconds=GRACE_SECONDS + 10)
+    study.add_trial(optuna.create_trial(state=TrialState.RUNNING))
+    study.add_trial(
+        optuna.create_trial(state=TrialState.RUNNING, system_attrs={"fixed_params": {"x": 0.75}})
+    )
+    set_start(study, long_ago)
+    work(2)
+    # The first one had not begun, so there is nothing to repeat.
+    assert states(study) == ["FAIL", "FAIL", "COMPLETE", "COMPLETE"]
+    assert study.trials[2].params == {"x": 0.75}
+
+
+def set_start(study: optuna.Study, when: datetime) -> None:
+    """Change when all trials started: a trial that is added is given the time itself."""
+    backend = study._storage._backend  # type: ignore[attr-defined]
+    with backend.engine.begin() as connection:
+        connection.execute(text("UPDATE trials SET datetime_start = :when"), {"when": f"{when}"})
+
+
+@pytest.mark.parametrize("failing", [False, True])
+def test_a_trial_that_another_worker_took_over_is_no_error(
+    work: Callable[..., None],
+    study: optuna.Study,
+    caplog: pytest.LogCaptureFixture,
+    failing: bool,
+) -> None:
+    def overtaken(trial: Trial) -> float:
+        if trial.number == 0:  # the machine slept, and the others took it for dead
+            study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+            if failing:
+                trial.report(0.5, 0)
+        return 0.5
+
+    work(2, overtaken)
+    assert states(study) == ["FAIL", "COMPLETE", "COMPLETE"]
+    assert "Trial 0 was ended by another worker" in caplog.text
+
+
+def test_an_error_of_the_storage_is_one(
+    work: Callable[..., None], study: optuna.Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*arguments: Any, **keywords: Any) -> None:
+        raise RuntimeError("the disk is full")
+
+    monkeypatch.setattr(optuna.Study, "ask", failing)
+    with pytest.raises(RuntimeError, match="the disk is full"):
+        work(1)
+
+
+def test_several_workers_overshoot_by_less_than_their_number(
+    work: Callable[..., None], study: optuna.Study, config: SearchConfig
+) -> None:
+    together = threading.Barrier(3)
+
+    def racing(trial: Trial) -> float:
+        with suppress(threading.BrokenBarrierError):
+            together.wait(0.5)  # all are under way at once
+        return 0.5
+
+    def other() -> None:
+        mine = optuna.load_study(study_name="worked", storage=open_storage(config.storage))
+        while module.finished_trials(mine) < 7:
+            if module._has_room(mine, 7):
+                mine.optimize(racing, n_trials=1)
+            else:
+                time.sleep(0.02)
+
+    threads = [threading.Thread(target=other) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    work(7, racing)
+    for thread in threads:
+        thread.join()
+    assert 7 <= len(study.trials) <= 7 + 2
+    assert set(states(study)) == {"COMPLETE"}
 
 
 def test_queued_trials_come_first(work: Callable[..., None], study: optuna.Study) -> None:

@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from optuna.storages import RetryHeartbeatStaleTrialCallback
 from optuna.trial import TrialState
 
 from optuna_nas.trials import TrialRun, recover_interrupted
-from optuna_nas.trials.recovery import WORKER_ATTR, worker_identity
+from optuna_nas.trials.recovery import WORKER_ATTR, requeue, worker_identity
 
 Change = Callable[[dict[str, Any]], None]
 
@@ -73,8 +74,8 @@ def _set(**values: Any) -> Change:
 @pytest.mark.parametrize(
     "change",
     [
-        _set(pid=os.getpid(), started=psutil.Process().create_time()),  # alive
-        _set(pid=os.getpid(), started=psutil.Process().create_time() + 2),  # a clock adjusted
+        _set(pid=os.getpid()),  # alive
+        _set(pid=os.getpid(), born="", started=psutil.Process().create_time() + 2),  # a clock
         _set(host="elsewhere"),
         _set(processes="pid:[1]"),  # another container
         _set(trial=17),  # inherited from the trial it retries
@@ -90,15 +91,53 @@ def test_what_may_still_run_is_left_alone(tmp_path: Path, change: Change) -> Non
 
 def test_a_process_number_that_was_given_away(tmp_path: Path) -> None:
     study = new_study(tmp_path)
-    abandoned(study, _set(pid=os.getpid(), started=psutil.Process().create_time() - 3600))
+    abandoned(study, _set(pid=os.getpid(), born="other boot/123"))
     assert recover_interrupted(study) == [0]
+    started = psutil.Process().create_time() - 3600
+    abandoned(study, _set(pid=os.getpid(), born="", started=started))
+    assert recover_interrupted(study) == [1]
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="Linux counts from the boot")
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_clock_that_is_set_kills_nobody(tmp_path: Path, hours: int) -> None:
+    """The system says when a process started by today's clock, also when that was set since."""
+    study = new_study(tmp_path)
+    started = psutil.Process().create_time() + 3600 * hours
+    abandoned(study, _set(pid=os.getpid(), started=started))
+    assert recover_interrupted(study) == []
+
+
+def test_what_nobody_claimed_is_taken_up_after_a_while(tmp_path: Path) -> None:
+    study = new_study(tmp_path)
+    abandoned(study)
+    recover_interrupted(study)
+    study.ask()  # the retry: its worker is killed before it says that it has it
+    study.ask()  # a new one
+    assert recover_interrupted(study, unclaimed_seconds=60) == []
+    assert recover_interrupted(study) == []
+    time.sleep(0.05)
+    assert recover_interrupted(study, unclaimed_seconds=0.01) == [1]
+    states = [trial.state.name for trial in study.trials]
+    assert states == ["FAIL", "FAIL", "FAIL", "WAITING"]  # a trial not begun is not repeated
+    assert study.trials[3].system_attrs["retry_history"] == [0, 1]
+    assert study.trials[3].params == study.trials[0].params
+
+
+def test_a_trial_that_queued_itself_before_it_was_killed_is_queued_once(tmp_path: Path) -> None:
+    study = new_study(tmp_path)
+    trial = abandoned(study)
+    requeue(study, study.trials[trial.number])
+    assert recover_interrupted(study) == []
+    assert [t.state.name for t in study.trials] == ["FAIL", "WAITING"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="zombies are a POSIX matter")
 def test_a_killed_process_nobody_waited_for(tmp_path: Path) -> None:
     study = new_study(tmp_path)
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    identity = _set(pid=process.pid, started=psutil.Process(process.pid).create_time())
+    started = psutil.Process(process.pid).create_time()
+    identity = _set(pid=process.pid, born="", started=started)
     abandoned(study, identity)
     assert recover_interrupted(study) == []
     process.kill()

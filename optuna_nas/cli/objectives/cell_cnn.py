@@ -26,6 +26,7 @@ SPACES = {
     "nasbench101": "optuna_nas.spaces:NASBench101Space",
     "nasbench201": "optuna_nas.spaces:NASBench201Space",
     "darts": "optuna_nas.spaces:DARTSSpace",
+    "edge-nes": "optuna_nas.spaces:EdgeNESSpace",
 }
 
 _TRAINING = (
@@ -117,7 +118,7 @@ CELL_CNN = Recipe(
             "space",
             str,
             "nasbench201",
-            "nasbench201, nasbench101, darts, or module:object for your own.",
+            "nasbench201, nasbench101, darts, edge-nes, or module:object for your own.",
         ),
         *IMAGE_OPTIONS,
         *_TRAINING,

@@ -1,0 +1,194 @@
+"""A relational storage that waits for a database that is away for a while.
+
+A database server is restarted, a network is gone for a minute, two workers write to one SQLite
+file at once: none of that should end a search of days.
+
+1. Every operation of the storage is one transaction. One that fails because the database cannot be
+   reached, is shutting down or is locked changed nothing, and is tried again, after 0.1 seconds
+   and then ever longer up to 5, until it succeeds or the patience is over.
+2. If the connection broke just when a transaction was committed, it cannot be known whether it
+   was. Settings are simply made again. A trial that finished in that moment is found finished in
+   the same state, and that is what was wanted. A trial that was created in that moment is
+   nobody's: :func:`optuna_nas.trials.recover_interrupted` finds it after the grace period.
+3. SQLite lets two processes read that a trial is waiting before either has said that it takes it,
+   and both would run it. There a change of a trial's state takes the lock for writing before it
+   reads.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import optuna
+import sqlalchemy
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
+from optuna.storages import RDBStorage
+from optuna.trial import TrialState
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, PendingRollbackError
+
+from optuna_nas.storages.addresses import without_passwords
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+__all__ = ["PatientStorage", "is_passing"]
+
+T = TypeVar("T")
+
+_FIRST_PAUSE_SECONDS = 0.1
+_LONGEST_PAUSE_SECONDS = 5.0
+
+_logger = optuna.logging.get_logger("optuna_nas")
+
+
+def is_passing(error: BaseException, *, sqlite: bool) -> bool:
+    """Whether an error of a database may be gone when the same is tried again.
+
+    Args:
+        error: What Optuna or SQLAlchemy raised.
+        sqlite: Whether the database is a file, which is not restarted: it can only be locked.
+    """
+    cause = error.__cause__ if isinstance(error, StorageInternalError) else error
+    if isinstance(cause, PendingRollbackError):  # what Optuna does after a broken connection
+        return not sqlite
+    if not isinstance(cause, DBAPIError):
+        return False
+    if sqlite:
+        return "locked" in str(cause.orig) or "busy" in str(cause.orig)
+    return cause.connection_invalidated or isinstance(cause, (OperationalError, InterfaceError))
+
+
+class PatientStorage(RDBStorage):
+    """A relational storage whose operations wait while the database is away.
+
+    Args:
+        url: The database's address, as SQLAlchemy reads it.
+        patience: How many seconds an operation is tried again.
+        **options: Those of :class:`optuna.storages.RDBStorage`.
+    """
+
+    def __init__(self, url: str, *, patience: float, **options: Any) -> None:
+        self._patience = patience
+        self._thread = threading.local()
+        try:
+            super().__init__(url, **options)
+        except Exception:
+            if hasattr(self, "engine"):
+                self.engine.dispose()
+            raise
+        self._sqlite: bool = self.engine.dialect.name == "sqlite"
+        self._attend()
+
+    def _attend(self) -> None:
+        weakref.finalize(self, self.engine.dispose)  # servers have few connections
+        thread = self._thread  # not this object, which would never be freed
+
+        def begin(connection: Connection) -> None:
+            if getattr(thread, "exclusive", False):
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+        if self._sqlite:
+            sqlalchemy.event.listen(self.engine, "begin", begin)
+
+    def set_trial_state_values(
+        self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
+    ) -> bool:
+        """Change the state of a trial; see :class:`optuna.storages.BaseStorage`."""
+        attempts = 0
+
+        def change() -> bool:
+            nonlocal attempts
+            attempts += 1
+            self._thread.exclusive = True
+            try:
+                return RDBStorage.set_trial_state_values(self, trial_id, state, values)
+            except UpdateFinishedTrialError:
+                if attempts > 1 and RDBStorage.get_trial(self, trial_id).state == state:
+                    return True  # by the attempt that was not heard of
+                raise
+            finally:
+                self._thread.exclusive = False
+
+        return self._patiently(change)
+
+    def _patiently(self, operation: Callable[[], T]) -> T:
+        """Do an operation until it succeeds, fails for good, or the patience is over."""
+        if getattr(self._thread, "patient", False):  # within another one, which waits for both
+            return operation()
+        end, pause, waiting = time.monotonic() + self._patience, _FIRST_PAUSE_SECONDS, False
+        self._thread.patient = True
+        try:
+            while True:
+                try:
+                    result = operation()
+                except Exception as error:
+                    if not is_passing(error, sqlite=self._sqlite) or time.monotonic() > end:
+                        raise
+                    if not waiting:
+                        _logger.warning(self._complaint(error))
+                    waiting = True
+                else:
+                    if waiting:
+                        _logger.warning("The database answers again.")
+                    return result
+                time.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+        finally:
+            self._thread.patient = False
+
+    def _complaint(self, error: Exception) -> str:
+        reason = without_passwords(str(error.__cause__ or error)).partition("\n")[0]
+        return f"The database does not answer, tried again for {self._patience:g} s: {reason}"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in super().__getstate__().items() if k != "_thread"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._thread = threading.local()
+        super().__setstate__(state)
+        self._attend()
+
+
+def _patient(name: str) -> Callable[..., Any]:
+    operation = getattr(RDBStorage, name)
+
+    @functools.wraps(operation)
+    def call(self: PatientStorage, *arguments: Any, **keywords: Any) -> Any:
+        return self._patiently(lambda: operation(self, *arguments, **keywords))
+
+    return call
+
+
+# Each of these is one transaction, or only calls others of these.
+for _name in (
+    "create_new_study",
+    "delete_study",
+    "set_study_user_attr",
+    "set_study_system_attr",
+    "get_study_id_from_name",
+    "get_study_name_from_id",
+    "get_study_directions",
+    "get_study_user_attrs",
+    "get_study_system_attrs",
+    "get_all_studies",
+    "_create_new_trial",
+    "_set_trial_param",
+    "get_trial_param",
+    "set_trial_intermediate_value",
+    "set_trial_user_attr",
+    "set_trial_system_attr",
+    "get_trial_user_attrs",
+    "get_trial_system_attrs",
+    "get_trial_id_from_study_id_trial_number",
+    "get_trial",
+    "_get_trials",
+    "_get_best_trial_id",
+    "record_heartbeat",
+    "_get_stale_trial_ids",
+):
+    setattr(PatientStorage, _name, _patient(_name))
