@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from optuna_nas import (
         compare,
         data,
+        ensembles,
         export,
         networks,
         objectives,
@@ -31,6 +32,7 @@ _MODULES = frozenset(
     {
         "compare",
         "data",
+        "ensembles",
         "export",
         "networks",
         "objectives",
@@ -51,6 +53,7 @@ __all__ = [
     "__version__",
     "compare",
     "data",
+    "ensembles",
     "export",
     "networks",
     "objectives",

@@ -224,3 +224,69 @@ def test_ablation_of_components(
     variants = [row["variant"] for row in found]
     assert variants[0] == "default" and variants[-1] == "published" and len(variants) == 6
     assert found[0]["p @12"] == "-" and 0 < float(found[1]["p @12"]) <= 1
+
+
+def test_choices_of_layers_are_compared(tmp_path: Path) -> None:
+    from benchmarks.layer_drop_choices import main
+    from benchmarks.layer_drop_masks import COLUMNS
+
+    accuracies = {
+        "1111": 0.9,
+        "1100": 0.5,
+        "0011": 0.6,
+        "1010": 0.7,
+        "1001": 0.66,
+        "0110": 0.64,
+    }
+    with (tmp_path / "layer_drop_choices.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(COLUMNS)
+        for mask, accuracy in accuracies.items():
+            kept = mask.count("1")
+            table.writerow([mask, kept, 100 * kept, accuracy, accuracy - 0.1, kept, 10])
+    storage = f"sqlite:///{tmp_path / 'search.db'}"
+    study = optuna.create_study(storage=storage, study_name="layers", direction="maximize")
+    for mask, score in {"0111": 0.85, "0101": 0.84, "1000": 0.4}.items():
+        trial = study.ask()
+        trial.set_user_attr("architecture", mask)
+        for name in ("parameters", "validation_accuracy", "test_accuracy", "latency", "seconds"):
+            trial.set_user_attr(name, 100 * mask.count("1") if name == "parameters" else score)
+        study.tell(trial, score)
+    study.tell(study.ask(), state=optuna.trial.TrialState.FAIL)
+    arguments = {"storage": storage, "study": "layers", "masks": "choices", "name": "toy"}
+    options = [word for name, value in arguments.items() for word in (f"--{name}", value)]
+    main(["--results", str(tmp_path), *options])
+    compared = {row["choice"]: row for row in rows(tmp_path, "layer_drop_choices_toy")}
+    assert compared["all layers"]["validation"] == "0.900"
+    assert compared["search: best score (trial 0)"]["mask"] == "0111"
+    assert compared["search: best score of at most half (trial 1)"]["mask"] == "0101"
+    assert compared["the first half"]["validation"] == "0.500"
+    assert compared["every other, with the first"]["test"] == "0.600"
+    assert "every other, with the last" not in compared  # was not trained
+    assert compared["2 random halves, mean"]["validation"] == "0.650"
+    assert compared["the best of these 2"]["mask"] == "1001"
+    with (tmp_path / "layer_drop_search_toy.csv").open(encoding="utf-8") as file:
+        assert [row["state"] for row in csv.DictReader(file)] == [*["complete"] * 3, "fail"]
+
+
+def test_edge_nes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from benchmarks import edge_nes
+
+    arguments = [
+        *("digits", "--methods", "random,random ensemble,edge nes", "--seeds", "2"),
+        *("--size", "2", "--candidates", "2", "--train", "64", "--validation", "40"),
+        *("--test", "40", "--search-epochs", "1", "--hypernetwork-epochs", "1"),
+        *("--training-epochs", "1", "--search-channels", "2", "--training-channels", "2"),
+        *("--results", str(tmp_path), "--runs", str(tmp_path)),
+    ]
+    edge_nes.main(arguments)
+    found = {row["method"]: row for row in rows(tmp_path, "edge_nes")}
+    assert [found[name]["members"] for name in found] == ["1", "2", "2"]
+    assert (
+        float(found["random"]["search_seconds"]) == 0 < float(found["edge nes"]["search_seconds"])
+    )
+    assert all("±" in row["accuracy"] for row in found.values())
+    before = (tmp_path / "edge_nes.jsonl").read_text()
+    assert len(before.splitlines()) == 6
+    edge_nes.main(arguments)  # nothing is left to do
+    assert (tmp_path / "edge_nes.jsonl").read_text() == before

@@ -24,10 +24,11 @@ PACKAGES = {
     "samplers/regularized_evolution": optuna_nas.samplers.RegularizedEvolutionSampler,
     "objectives/cell_cnn": optuna_nas.objectives.CellCNN,
     "objectives/darts": optuna_nas.objectives.Darts,
+    "objectives/edge_nes": optuna_nas.objectives.EdgeNES,
     "objectives/layer_drop_bert": optuna_nas.objectives.LayerDropBert,
 }
 CATEGORY_TAGS = {"samplers": "sampler", "objectives": "benchmark"}
-CELL = r"^\|\w+~0\|\+"
+CELL = r"^\|\w+~[01]\|\+"
 ARCHITECTURES = {"objectives/layer_drop_bert": r"^[01]{4} "}
 """What the examples print, if it is no cell."""
 

@@ -20,6 +20,7 @@ HEAVY = ("torch", "transformers", "datasets", "plotly", "sklearn", "pandas", "ma
         "import optuna_nas; optuna_nas.BananasSampler; optuna_nas.RegularizedEvolutionSampler",
         "import optuna_nas; optuna_nas.BananasSampler(optuna_nas.spaces.NASBench201Space())",
         "import optuna_nas.surrogates, optuna_nas.samplers, optuna_nas.spaces",
+        "import optuna_nas.ensembles",
     ],
 )
 def test_heavy_libraries_are_not_imported(statement: str) -> None:

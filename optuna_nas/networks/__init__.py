@@ -11,6 +11,8 @@ from optuna_nas.networks._build import (
 )
 from optuna_nas.networks.cell_network import CellNetwork
 from optuna_nas.networks.darts import AUXILIARY_WEIGHT, DROP_PATH_PROBABILITY, DARTSNetwork
+from optuna_nas.networks.edge_nes import EdgeNESNetwork
+from optuna_nas.networks.ensemble import EnsembleNetwork
 from optuna_nas.networks.layer_stack import find_layer_stack, thin
 from optuna_nas.networks.measure import count_macs, count_parameters
 from optuna_nas.networks.nasbench101 import NASBench101Network, compute_vertex_channels
@@ -26,6 +28,8 @@ __all__ = [
     "DROP_PATH_PROBABILITY",
     "CellNetwork",
     "DARTSNetwork",
+    "EdgeNESNetwork",
+    "EnsembleNetwork",
     "NASBench101Network",
     "NetworkBuilder",
     "NetworkOptions",

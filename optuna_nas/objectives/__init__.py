@@ -11,13 +11,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from optuna_nas.objectives.cell_cnn import CellCNN
     from optuna_nas.objectives.darts import Darts, derived_params
+    from optuna_nas.objectives.edge_nes import EdgeNES, EnsembleSearch
     from optuna_nas.objectives.layer_drop_bert import LayerDropBert
-    from optuna_nas.objectives.tabular import NASBench101, NASBench201, TabularBenchmark
+    from optuna_nas.objectives.tabular import (
+        LayerDropTable,
+        NASBench101,
+        NASBench201,
+        TabularBenchmark,
+    )
 
 __all__ = [
     "CellCNN",
     "Darts",
+    "EdgeNES",
+    "EnsembleSearch",
     "LayerDropBert",
+    "LayerDropTable",
     "NASBench101",
     "NASBench201",
     "TabularBenchmark",
@@ -27,7 +36,10 @@ __all__ = [
 _MODULES = {
     "CellCNN": "cell_cnn",
     "Darts": "darts",
+    "EdgeNES": "edge_nes",
+    "EnsembleSearch": "edge_nes",
     "LayerDropBert": "layer_drop_bert",
+    "LayerDropTable": "tabular",
     "NASBench101": "tabular",
     "NASBench201": "tabular",
     "TabularBenchmark": "tabular",

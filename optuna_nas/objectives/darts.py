@@ -43,11 +43,11 @@ import torch
 
 from optuna_nas._checks import checked_integer, checked_positive, checked_share
 from optuna_nas.data import ImageData, ImageSplit, load_images
-from optuna_nas.data.splits import stratified_parts
 from optuna_nas.networks import count_parameters
 from optuna_nas.objectives.architecture_path import ArchitecturePath
 from optuna_nas.objectives.cell_cnn import ARTIFACTS
 from optuna_nas.objectives.devices import usable_device
+from optuna_nas.objectives.search_parts import chosen_augmentation, part_sizes, search_parts
 from optuna_nas.objectives.supernet_training import (
     RelaxedNetwork,
     SearchRecipe,
@@ -199,12 +199,9 @@ class Darts:
             ArtifactFolder(Path(artifacts))  # refuses what is no folder
         self._tunables = self._checked_tunables()
         self.data = data if isinstance(data, ImageData) else load_images(data)
-        side = min(self.data.image_size)
-        self.flip = self.data.in_channels > 1 if flip is None else bool(flip)
-        padding = side // 8 if crop_padding is None else crop_padding
-        self.crop_padding = checked_integer("crop_padding", padding, 0, side - 1)
-        self.cutout = checked_integer("cutout", cutout, 0, side)
-        self._check_parts()
+        chosen = chosen_augmentation(self.data, flip, crop_padding, cutout)
+        self.flip, self.crop_padding, self.cutout = chosen.flip, chosen.crop_padding, chosen.cutout
+        part_sizes(self.data, self.held_out)  # refuses empty ones
         self._check_supernet()
 
     @property
@@ -367,21 +364,11 @@ class Darts:
     @cached_property
     def _on_device(self) -> tuple[ImageSplit, ImageSplit, ImageSplit]:
         """The images for the weights, for the architecture, and for validation."""
-        labels = self.data.train.labels.numpy()
-        sizes = self._part_sizes()
-        parts = stratified_parts(labels, sizes, np.random.default_rng(self.seed))
-        splits = [
-            ImageSplit(self.data.train.images[rows], self.data.train.labels[rows])
-            for rows in map(torch.from_numpy, parts)
-        ]
+        splits = search_parts(self.data, self.held_out, self.seed)
         train, held_out, validation = (
             split.to(self.device) for split in (*splits, self.data.validation)
         )
         return train, held_out, validation
-
-    def _part_sizes(self) -> tuple[int, int]:
-        held_out = round(self.held_out * len(self.data.train))
-        return len(self.data.train) - held_out, held_out
 
     def _seed_of(self, number: int) -> int:
         # Hashed together: torch's generator of the CPU looks at 32 bits of its seed only.
@@ -425,14 +412,6 @@ class Darts:
 
     def _may_look_ahead(self) -> bool:
         return not isinstance(self.order, int) or self.order != 1
-
-    def _check_parts(self) -> None:
-        sizes = self._part_sizes()
-        if min(sizes) < 2:
-            raise ValueError(
-                f"`held_out` is {self.held_out}, which splits the {len(self.data.train)} training "
-                f"images into {sizes[0]} and {sizes[1]}; each part needs 2 or more."
-            )
 
     def _check_supernet(self) -> None:
         """Build a supernet once, so that what cannot work is said before anything is trained."""

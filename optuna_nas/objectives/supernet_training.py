@@ -3,7 +3,8 @@
 For each batch of training images:
 
 1. a batch of held-out images is drawn, and the architecture takes a step of Adam on the loss
-   there, looking ahead along the weights' next step if asked to (see `relaxations.bilevel`);
+   there, looking ahead along the weights' next step if asked to (see `relaxations.bilevel`), and
+   on a penalty if there is one;
 2. the weights take a step of SGD on the loss of the training batch, with the gradient clipped.
 
 The learning rate of the weights falls along a cosine, epoch by epoch.
@@ -19,9 +20,9 @@ drawn anew for each step, as there.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -30,7 +31,6 @@ from torch import nn
 from optuna_nas.data import ImageSplit, augment, batches
 from optuna_nas.objectives.training import Augmentation, DivergedError
 from optuna_nas.relaxations import (
-    ArchitectureParameters,
     Supernet,
     Unrolled,
     Weights,
@@ -39,6 +39,10 @@ from optuna_nas.relaxations import (
 )
 
 _ADAM_BETAS = (0.5, 0.999)
+
+Penalty: TypeAlias = Callable[[torch.Generator, float], torch.Tensor]
+"""What the architecture is to keep small besides the loss, at a share of the training. The
+generator is in the state in which the architecture drew its weights for the same step."""
 
 
 @dataclass(frozen=True)
@@ -80,21 +84,24 @@ class SupernetTrainer:
 
     Args:
         supernet: The supernet, on its device.
-        architecture: The parameters of the architecture, on the same device.
+        architecture: What gives the weights of the operations, on the same device: called with a
+            generator and the share of the training that is over, from 0 to 1.
         train: The images for the weights, on the same device.
         held_out: The images for the architecture, likewise.
         recipe: How to train.
         generator: Source of shuffling, augmentation and of a relaxation's noise, on the CPU.
+        penalty: What is added to the architecture's loss.
     """
 
     def __init__(
         self,
         supernet: Supernet,
-        architecture: ArchitectureParameters,
+        architecture: nn.Module,
         train: ImageSplit,
         held_out: ImageSplit,
         recipe: SearchRecipe,
         generator: torch.Generator,
+        penalty: Penalty | None = None,
     ) -> None:
         self._supernet = supernet
         self._architecture = architecture
@@ -102,6 +109,7 @@ class SupernetTrainer:
         self._held_out = held_out
         self._recipe = recipe
         self._generator = generator
+        self._penalty = penalty
         self._batch_size = min(recipe.batch_size, len(train))
         whole, rest = divmod(len(train), self._batch_size)
         self._steps = recipe.epochs * (whole + (rest > 1))
@@ -178,6 +186,12 @@ class SupernetTrainer:
             # The same noise each time: the second order compares losses of one sample.
             return F.cross_entropy(self._supernet(images, self._sample(noise)), labels)
 
+        def penalised() -> torch.Tensor:
+            found = loss(*held_out)
+            if self._penalty is None:
+                return found
+            return found + self._penalty(_seeded(noise), self._progress)
+
         unrolled = None
         if self._recipe.order == 2:
             rate = self._learning_rate() if self._recipe.xi is None else self._recipe.xi
@@ -186,7 +200,7 @@ class SupernetTrainer:
             gradients = architecture_gradient(
                 self._alphas,
                 self._weights,
-                validation_loss=lambda: loss(*held_out),
+                validation_loss=penalised,
                 training_loss=lambda: loss(*batch),
                 unrolled=unrolled,
             )
@@ -206,9 +220,12 @@ class SupernetTrainer:
         return float(loss.detach())
 
     def _sample(self, seed: int) -> Weights:
-        generator = torch.Generator().manual_seed(seed)
-        weights: Weights = self._architecture(generator, self._step / self._steps)
+        weights: Weights = self._architecture(_seeded(seed), self._progress)
         return weights
+
+    @property
+    def _progress(self) -> float:
+        return self._step / self._steps
 
     def _draw_seed(self) -> int:
         return int(torch.randint(2**31, (), generator=self._generator))
@@ -225,6 +242,10 @@ class SupernetTrainer:
         low, high = self._recipe.final_learning_rate, self._recipe.learning_rate
         progress = min(self._epoch / self._recipe.epochs, 1.0)
         return low + (high - low) * (1 + math.cos(math.pi * progress)) / 2
+
+
+def _seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
 
 
 class RelaxedNetwork(nn.Module):

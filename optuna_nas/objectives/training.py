@@ -160,6 +160,19 @@ def accuracy(network: nn.Module, split: ImageSplit) -> float:
     return correct / len(split)
 
 
+def probabilities(network: nn.Module, split: ImageSplit) -> torch.Tensor:
+    """The probability of each class for each image, `N num_classes` on the CPU.
+
+    Args:
+        network: The network, on the device of the images.
+        split: The images.
+    """
+    network.eval()
+    with torch.inference_mode():
+        parts = [network(images).softmax(1) for images, _ in batches(split, _EVALUATION_BATCH)]
+        return torch.cat(parts).cpu().clone()
+
+
 def _loss(outputs: torch.Tensor | tuple[torch.Tensor, ...], labels: torch.Tensor) -> torch.Tensor:
     """The cross-entropy, plus that of the auxiliary head of a network that has one."""
     if isinstance(outputs, torch.Tensor):

@@ -1,7 +1,8 @@
 """From the weights of the operations to an architecture, by the rules of the publications.
 
 References: H. Liu, K. Simonyan, Y. Yang, "DARTS: Differentiable Architecture Search", ICLR 2019,
-arXiv:1806.09055, section 2.4; X. Dong, Y. Yang, "NAS-Bench-201", ICLR 2020, arXiv:2001.00326.
+arXiv:1806.09055, section 2.4; X. Dong, Y. Yang, "NAS-Bench-201", ICLR 2020, arXiv:2001.00326;
+P. Babkin, EdgeNES, 2024, https://github.com/intsystems/2023-Project-120.
 """
 
 from __future__ import annotations
@@ -50,4 +51,32 @@ def strongest_pairs(
         rows = [row for row, (_, target) in enumerate(edges) if target == node]
         rows.sort(key=lambda row: (-float(strengths[row]), edges[row][0]))
         chosen += [(operations[columns[int(best[row])]], edges[row][0]) for row in rows[:2]]
+    return tuple(chosen)
+
+
+def strongest_inputs(
+    weights: torch.Tensor, edges: Sequence[Edge], operations: Sequence[str]
+) -> tuple[tuple[str, int], ...]:
+    """Choose one edge for each node, and one operation on it.
+
+    1. Of the edges into a node, the one with the largest sum of weights is kept.
+    2. On it, the operation of the largest weight is chosen.
+
+    Of equal weights, the lower input and the operation that stands first win.
+
+    Args:
+        weights: `edges operations`.
+        edges: The edges, in the order of the rows.
+        operations: The operations, in the order of the columns.
+
+    Returns:
+        A pair of an operation and an input for each node in turn.
+    """
+    names = strongest_operations(weights, operations)
+    totals = weights.sum(dim=1).tolist()
+    chosen: list[tuple[str, int]] = []
+    for node in sorted({target for _, target in edges}):
+        rows = [row for row, (_, target) in enumerate(edges) if target == node]
+        best = min(rows, key=lambda row: (-totals[row], edges[row][0]))
+        chosen.append((names[best], edges[best][0]))
     return tuple(chosen)

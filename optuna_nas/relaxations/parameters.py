@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import torch
 from torch import nn
@@ -39,13 +40,7 @@ class ArchitectureParameters(nn.Module):
     ) -> None:
         super().__init__()
         self.relaxation = relaxation
-        self._nodes = {
-            kind: [
-                [row for row, (_, end) in enumerate(pairs) if end == target]
-                for target in sorted({target for _, target in pairs})
-            ]
-            for kind, pairs in edges.items()
-        }
+        self._pairs = {kind: tuple(pairs) for kind, pairs in edges.items()}
 
         def draw(*shape: int) -> nn.Parameter:
             return nn.Parameter(_INITIAL_SCALE * torch.randn(*shape, generator=generator))
@@ -83,7 +78,27 @@ class ArchitectureParameters(nn.Module):
     def _on_edges(self, kind: str, weights: torch.Tensor) -> torch.Tensor:
         if kind not in self.edges:
             return weights
-        logits = self.edges[kind]
-        # The edges are ordered by target, so the nodes' edges in turn are all edges in order.
-        scales = torch.cat([logits[rows].softmax(dim=0) for rows in self._nodes[kind]])
-        return weights * scales[:, None]
+        return weights * switch(self.edges[kind], self._pairs[kind])[:, None]
+
+
+def switch(logits: torch.Tensor, edges: tuple[Edge, ...]) -> torch.Tensor:
+    """The weights of edges: among those into the same node, the softmax of their parameters.
+
+    Args:
+        logits: The parameters, `edges`.
+        edges: The edges, ordered by target.
+
+    Returns:
+        `edges`.
+    """
+    # The edges are ordered by target, so the nodes' edges in turn are all edges in order.
+    return torch.cat([logits[rows].softmax(dim=0) for rows in rows_by_target(edges)])
+
+
+@cache
+def rows_by_target(edges: tuple[Edge, ...]) -> list[list[int]]:
+    """For each node that edges run to, in order, the positions of these edges."""
+    return [
+        [row for row, (_, end) in enumerate(edges) if end == target]
+        for target in sorted({target for _, target in edges})
+    ]

@@ -82,11 +82,20 @@ class GumbelSoftmax:
         """One sample for each row of `choices options`."""
         final = self.temperature if self.final_temperature is None else self.final_temperature
         temperature = self.temperature + (final - self.temperature) * progress
-        uniform = torch.rand(logits.shape, generator=generator, dtype=torch.float64)
-        uniform = uniform.clamp_min(torch.finfo(torch.float64).tiny)
-        noise = -torch.log(-torch.log(uniform))  # Gumbel distributed
-        return ((logits + noise.to(logits)) / temperature).softmax(dim=-1)
+        return ((logits + gumbel_noise(logits, generator)) / temperature).softmax(dim=-1)
 
     def strengths(self, logits: torch.Tensor) -> torch.Tensor:
         """The probability of each option."""
         return logits.softmax(dim=-1)
+
+
+def gumbel_noise(logits: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Draw Gumbel noise for logits, of their shape and on their device.
+
+    Args:
+        logits: What the noise is to be added to.
+        generator: Where random numbers come from, on the CPU.
+    """
+    uniform = torch.rand(logits.shape, generator=generator, dtype=torch.float64)
+    uniform = uniform.clamp_min(torch.finfo(torch.float64).tiny)
+    return -torch.log(-torch.log(uniform)).to(logits)

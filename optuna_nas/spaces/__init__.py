@@ -6,6 +6,7 @@ from optuna_nas.spaces.architecture import Architecture, Path, PathBlock
 from optuna_nas.spaces.base import InvalidArchitectureError, SearchSpace, space_from_dict
 from optuna_nas.spaces.cell import CellSpace
 from optuna_nas.spaces.darts import DARTS_OPERATIONS, DARTSSpace, Genotype
+from optuna_nas.spaces.edge_nes import EDGE_NES_OPERATIONS, EdgeNESSpace
 from optuna_nas.spaces.flat import FlatSpace
 from optuna_nas.spaces.layer_drop import LayerDropSpace
 from optuna_nas.spaces.nasbench101 import (
@@ -18,11 +19,13 @@ from optuna_nas.spaces.study import recall_space
 
 __all__ = [
     "DARTS_OPERATIONS",
+    "EDGE_NES_OPERATIONS",
     "NAS_BENCH_101_OPERATIONS",
     "NAS_BENCH_201_OPERATIONS",
     "Architecture",
     "CellSpace",
     "DARTSSpace",
+    "EdgeNESSpace",
     "FlatSpace",
     "Genotype",
     "InvalidArchitectureError",

@@ -52,7 +52,7 @@ class CellSpace(SearchSpace):
         weightless: Sequence[str] | None = None,
     ) -> None:
         self.num_nodes = checked_integer("num_nodes", num_nodes, 2)
-        self.operations = _checked_names(operations)
+        self.operations = checked_operations(operations)
         if weightless is None:
             weightless = [name for name in self.operations if name in WEIGHTLESS]
         if unknown := sorted(set(weightless) - set(self.operations)):
@@ -211,7 +211,12 @@ class CellSpace(SearchSpace):
         )
 
 
-def _checked_names(operations: Sequence[str]) -> tuple[str, ...]:
+def checked_operations(operations: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of operations if they can be those of a space.
+
+    Raises:
+        ValueError: There are fewer than two, or one is repeated or malformed.
+    """
     names = tuple(operations)
     malformed = [n for n in names if not isinstance(n, str) or not _NAME.fullmatch(n)]
     if isinstance(operations, str) or malformed:

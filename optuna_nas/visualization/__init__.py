@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from optuna_nas.visualization.regret import plot_regret
     from optuna_nas.visualization.regret_svg import regret_svg
     from optuna_nas.visualization.report import write_report
+    from optuna_nas.visualization.shared_edges import shared_edges_svg
     from optuna_nas.visualization.tradeoffs import plot_accuracy_size, plot_pareto_front
     from optuna_nas.visualization.trajectories import trajectory_svg
 
@@ -38,6 +39,7 @@ __all__ = [
     "plot_predictions",
     "plot_regret",
     "regret_svg",
+    "shared_edges_svg",
     "trajectory_svg",
     "write_report",
 ]
@@ -56,6 +58,7 @@ _MODULES = {
     "plot_predictions": "prediction_figures",
     "plot_regret": "regret",
     "regret_svg": "regret_svg",
+    "shared_edges_svg": "shared_edges",
     "trajectory_svg": "trajectories",
     "write_report": "report",
 }

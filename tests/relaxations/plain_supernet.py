@@ -17,6 +17,7 @@ from optuna_nas.networks.layers import Zero
 from optuna_nas.relaxations.cell import MixedCell, cell_edges
 from optuna_nas.relaxations.cell_supernet import CellSupernet
 from optuna_nas.relaxations.darts_supernet import DARTSSupernet
+from optuna_nas.relaxations.edge_nes import EdgeNESSupernet
 from optuna_nas.relaxations.mixture import Mixture
 from optuna_nas.relaxations.operations import (
     StackedConv,
@@ -27,6 +28,7 @@ from optuna_nas.relaxations.operations import (
     StackedSeparable,
     without_norm_weights,
 )
+from optuna_nas.relaxations.pair_supernet import PairSupernet
 from optuna_nas.relaxations.supernet import Supernet, Weights
 
 
@@ -82,8 +84,8 @@ class PlainCell(nn.Module):
 
 def plain_copy(fast: Supernet, *, channels: int, in_channels: int = 3) -> Supernet:
     """Build a supernet of the same kind with the same weights, whose cells are plain."""
-    assert isinstance(fast, (DARTSSupernet, CellSupernet))
-    depth = len(fast.cells) if isinstance(fast, DARTSSupernet) else (len(fast.stages) - 2) // 3
+    assert isinstance(fast, (DARTSSupernet, EdgeNESSupernet, CellSupernet))
+    depth = len(fast.cells) if isinstance(fast, PairSupernet) else (len(fast.stages) - 2) // 3
     plain = type(fast)(
         fast._space,
         num_classes=fast.classifier.linear.out_features,

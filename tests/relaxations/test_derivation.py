@@ -8,10 +8,11 @@ import torch
 from optuna_nas.relaxations import (
     build_supernet,
     cell_edges,
+    strongest_inputs,
     strongest_operations,
     strongest_pairs,
 )
-from optuna_nas.spaces import DARTS_OPERATIONS, DARTSSpace, NASBench201Space
+from optuna_nas.spaces import DARTS_OPERATIONS, DARTSSpace, EdgeNESSpace, NASBench201Space
 
 EDGES = cell_edges(2, 6)
 COLUMN = {name: column for column, name in enumerate(DARTS_OPERATIONS)}
@@ -99,3 +100,24 @@ def test_a_supernet_without_normal_cells_derives_nothing() -> None:
     supernet = build_supernet(DARTSSpace(), num_classes=2, channels=2, cells=1)
     with pytest.raises(ValueError, match=r"`cells` is 1, .* allowed is 3 or more"):
         supernet.derive({"reduce": torch.rand(14, 8)})
+
+
+def test_the_strongest_input_with_the_strongest_operation_on_it() -> None:
+    """A strong operation on an edge of little weight does not count; ties go to the first."""
+    found = torch.zeros(14, 7)
+    for (source, target), row in zip(EDGES, found, strict=True):
+        row[:] = 0.1 if source == 1 else 0.05  # sums: 0.7, and 0.35
+        if (source, target) == (0, 2):
+            row[4] = 0.39  # the largest weight of the node, but the sum is 0.69
+    found[EDGES.index((3, 5)), 6] = 0.6
+    found[EDGES.index((1, 3)), 2] += 0.01
+    space = EdgeNESSpace()
+    genes = strongest_inputs(found, EDGES, space.operations)
+    assert genes == (
+        ("max_pool_3x3", 1),
+        ("skip_connect", 1),
+        ("max_pool_3x3", 1),
+        ("dil_conv_5x5", 3),
+    )
+    supernet = build_supernet(space, num_classes=3, channels=2)
+    assert supernet.derive({"cell": found}) == space.from_genes(genes)

@@ -27,6 +27,7 @@ from optuna_nas.relaxations.supernet import _SUPERNETS
 from optuna_nas.spaces import (
     CellSpace,
     DARTSSpace,
+    EdgeNESSpace,
     FlatSpace,
     NASBench101Space,
     NASBench201Space,
@@ -74,6 +75,8 @@ def test_published_sizes_are_the_default() -> None:
         (DARTS, 18, 3, (6, 4)),  # too wide for the block-diagonal products
         (DARTSSpace(["skip_connect", "sep_conv_5x5", "max_pool_3x3"]), 4, 4, (16, 8)),
         (DARTSSpace(["none", "skip_connect"]), 3, 3, (8, 8)),
+        (EdgeNESSpace(), 4, 1, (8, 8)),
+        (EdgeNESSpace(["skip_connect", "dil_conv_3x3", "none"], 2), 3, 3, (8, 6)),
         (NB201, 4, 2, (8, 9)),
         (CellSpace(3, ["skip_connect", "dil_conv_5x5", "sep_conv_7x7"]), 4, 1, (9, 8)),
     ],

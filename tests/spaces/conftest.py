@@ -12,6 +12,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna_nas.spaces import (
     CellSpace,
     DARTSSpace,
+    EdgeNESSpace,
     FlatSpace,
     LayerDropSpace,
     NASBench101Space,
@@ -32,6 +33,8 @@ SPACES: dict[str, Callable[[], SearchSpace]] = {
     "101-small": lambda: NASBench101Space(4, 3),
     "darts": DARTSSpace,
     "darts-three": lambda: DARTSSpace(("sep_conv_3x3", "skip_connect", "none")),
+    "edge-nes": EdgeNESSpace,
+    "edge-nes-two": lambda: EdgeNESSpace(("none", "mine", "skip_connect"), 2),
     "layers": lambda: LayerDropSpace(12),
     "layers-bounded": lambda: LayerDropSpace(6, 2, 3),
     "layers-four": lambda: LayerDropSpace(12, 4, 4),

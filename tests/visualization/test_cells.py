@@ -19,6 +19,7 @@ from optuna_nas.spaces import (
     Architecture,
     CellSpace,
     DARTSSpace,
+    EdgeNESSpace,
     FlatSpace,
     NASBench101Space,
     NASBench201Space,
@@ -48,6 +49,7 @@ def architectures() -> dict[str, Architecture]:
         "nb101": NASBench101Space(),
         "nb201": NASBench201Space(),
         "darts": DARTSSpace(),
+        "edge-nes": EdgeNESSpace(),
         "dense": CellSpace(7, ("skip_connect", "nor_conv_3x3")),
     }
     random = {f"{k}-{i}": s.random(rng) for k, s in spaces.items() for i in range(3)}

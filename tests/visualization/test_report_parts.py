@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 import optuna
 import plotly.graph_objects as go
 import pytest
@@ -10,7 +11,7 @@ from optuna.trial import FrozenTrial, create_trial
 
 from optuna_nas.spaces import LayerDropSpace, SearchSpace
 from optuna_nas.visualization.report import write_report
-from optuna_nas.visualization.report_layers import plot_kept_layers
+from optuna_nas.visualization.report_layers import plot_kept_layers, plot_layer_map
 from optuna_nas.visualization.report_parts import Drawing, ReportParts, attribute_texts
 
 LAYERS = LayerDropSpace(4)
@@ -89,3 +90,18 @@ def test_shares_need_trials_of_layers() -> None:
     assert not figure.data
     assert figure.layout.annotations[0].text == "Shares need 4 finished trials; there are 2."
     assert not plot_kept_layers(optuna.create_study()).data
+
+
+@pytest.mark.parametrize("maximize", [True, False])
+def test_the_layers_of_every_trial(maximize: bool) -> None:
+    study = masks(("0111", 0.1), ("1000", 0.2), ("1111", math.inf), maximize=maximize)
+    figure = plot_layer_map(study)
+    (heatmap,) = figure.data
+    order = ["1", "0"] if maximize else ["0", "1"]  # the best on top; infinite values are no trial
+    assert list(heatmap.y) == order and figure.layout.yaxis.autorange == "reversed"
+    rows = dict(zip(heatmap.y, np.isfinite(np.array(heatmap.z, dtype=float)), strict=True))
+    assert rows["0"].tolist() == [False, True, True, True]
+    assert rows["1"].tolist() == [True, False, False, False]
+    assert heatmap.reversescale == (not maximize)
+    assert not plot_layer_map(optuna.create_study()).data
+    assert not plot_layer_map(masks()).data

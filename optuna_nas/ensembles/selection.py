@@ -1,0 +1,118 @@
+"""Which members make the best ensemble: by trying all, or by adding one after the other.
+
+Both minimise the negative log-likelihood of the mean of the members' probabilities.
+
+- *exhaustive*: every combination of `size` members is tried, as in EdgeNES.
+- *forward*: the best single member first, then in turn the one with which the ensemble is best,
+  each at most once, until there are `size`. A member is added even if the ensemble is worse with
+  it: the size is asked for.
+
+References: P. Babkin, EdgeNES, 2024, https://github.com/intsystems/2023-Project-120; forward
+selection without replacement as in S. Zaidi et al., "Neural Ensemble Search for Uncertainty
+Estimation and Dataset Shift", NeurIPS 2021, arXiv:2006.08573.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import combinations
+
+import numpy as np
+
+from optuna_nas._checks import checked_integer
+from optuna_nas.ensembles.measures import Labels, Probabilities, negative_log_likelihood
+
+MOST_COMBINATIONS = 50_000
+"""With more combinations than this, :func:`best_ensemble` selects forward: about ten seconds."""
+
+
+def best_ensemble(
+    members: Probabilities, labels: Labels, size: int, *, most: int = MOST_COMBINATIONS
+) -> tuple[int, ...]:
+    """Choose the members of an ensemble.
+
+    Args:
+        members: The probabilities of each candidate, `m x n x c`, on images that none has been
+            trained on.
+        labels: The right classes, `n`.
+        size: How many to choose.
+        most: With more combinations than this, members are selected forward.
+
+    Returns:
+        The numbers of the chosen ones, in ascending order.
+
+    Raises:
+        ValueError: There are fewer candidates than are to be chosen.
+    """
+    count = _checked_size(members, size)
+    if math.comb(count, size) <= most:
+        return exhaustive_selection(members, labels, size)
+    return tuple(sorted(forward_selection(members, labels, size)))
+
+
+def exhaustive_selection(members: Probabilities, labels: Labels, size: int) -> tuple[int, ...]:
+    """Choose the best of all combinations, the first of equally good ones.
+
+    Args:
+        members: The probabilities of each candidate, `m x n x c`.
+        labels: The right classes, `n`.
+        size: How many to choose.
+
+    Returns:
+        The numbers of the chosen ones, in ascending order.
+
+    Raises:
+        ValueError: There are fewer candidates than are to be chosen.
+    """
+    count = _checked_size(members, size)
+    right = _right_class(members, labels)  # m x n x 1: all that a likelihood depends on
+
+    def loss(chosen: tuple[int, ...]) -> float:
+        return _loss(right[list(chosen)].mean(axis=0))
+
+    return min(combinations(range(count), size), key=loss)
+
+
+def forward_selection(members: Probabilities, labels: Labels, size: int) -> tuple[int, ...]:
+    """Choose one member after the other.
+
+    Args:
+        members: The probabilities of each candidate, `m x n x c`.
+        labels: The right classes, `n`.
+        size: How many to choose.
+
+    Returns:
+        The numbers of the chosen ones, in the order in which they were added.
+
+    Raises:
+        ValueError: There are fewer candidates than are to be chosen.
+    """
+    count = _checked_size(members, size)
+    right = _right_class(members, labels)
+    chosen: list[int] = []
+    total = np.zeros_like(right[0])
+    while len(chosen) < size:
+        losses = {
+            new: _loss((total + right[new]) / (len(chosen) + 1))
+            for new in range(count)
+            if new not in chosen
+        }
+        best = min(losses, key=losses.__getitem__)
+        chosen.append(best)
+        total = total + right[best]
+    return tuple(chosen)
+
+
+def _right_class(members: Probabilities, labels: Labels) -> Probabilities:
+    found = np.asarray(members, dtype=np.float64)
+    return found[:, np.arange(found.shape[1]), np.asarray(labels), None]
+
+
+def _loss(right: Probabilities) -> float:
+    return negative_log_likelihood(right, np.zeros(len(right), dtype=np.int64))
+
+
+def _checked_size(members: Probabilities, size: int) -> int:
+    count = len(members)
+    checked_integer("size", size, 1, max(count, 1))
+    return count

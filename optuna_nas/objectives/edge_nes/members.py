@@ -1,0 +1,170 @@
+"""Where the candidates of an ensemble come from: EdgeNES, and what it is compared with.
+
+- :class:`HypernetworkMembers`: architectures of a hypernetwork around an optimum, EdgeNES.
+- :class:`DartsMembers`: one search of DARTS for each.
+- :class:`RandomMembers`: random architectures; nothing is searched.
+- :class:`DeviatingMembers`: an optimum with a random number of its edges replaced at random.
+- :class:`RepeatedMembers`: one architecture, trained several times: a deep ensemble.
+
+A source of one's own is any object with the members of :class:`MemberSource`. It finds
+architectures by the searches of :class:`~optuna_nas.objectives.edge_nes.search.Search`, or
+without. Its `repr` has to tell its settings, as that of a dataclass does: a checkpoint of other
+settings is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from optuna_nas._checks import checked_integer
+from optuna_nas.objectives.edge_nes.deviation import random_deviation
+from optuna_nas.objectives.edge_nes.search import Candidates, Search
+from optuna_nas.objectives.edge_nes.settings import HypernetworkSettings, SupernetSettings
+from optuna_nas.relaxations import common_edges
+
+
+class MemberSource(Protocol):
+    """Where the candidates of an ensemble come from."""
+
+    @property
+    def candidates(self) -> int:
+        """How many candidates there are."""
+
+    @property
+    def searches(self) -> tuple[SupernetSettings, ...]:
+        """The settings of the supernets that are trained, to be checked before anything is."""
+
+    def find(self, search: Search) -> Candidates:
+        """Find the candidates; called again with the same search, it finds the same."""
+
+
+@dataclass(frozen=True)
+class HypernetworkMembers:
+    """Candidates of a hypernetwork around the optimum of a search: EdgeNES.
+
+    Attributes:
+        candidates: How many architectures to draw from the hypernetwork.
+        search: How the optimum is searched.
+        hypernetwork: How the hypernetwork is trained.
+    """
+
+    candidates: int = 6
+    search: SupernetSettings = field(default_factory=SupernetSettings)
+    hypernetwork: HypernetworkSettings = field(default_factory=HypernetworkSettings)
+
+    def __post_init__(self) -> None:
+        checked_integer("candidates", self.candidates)
+
+    @property
+    def searches(self) -> tuple[SupernetSettings, ...]:
+        """Both trainings."""
+        return self.search, self.hypernetwork
+
+    def find(self, search: Search) -> Candidates:
+        """Search the optimum, train the hypernetwork, and draw from it."""
+        optimum = search.optimum(self.search)
+        return search.around(optimum, self.hypernetwork, self.candidates)
+
+
+@dataclass(frozen=True)
+class DartsMembers:
+    """A search of DARTS for each candidate, with other random numbers.
+
+    Attributes:
+        candidates: How many searches to make.
+        search: How an architecture is searched.
+    """
+
+    candidates: int = 3
+    search: SupernetSettings = field(default_factory=SupernetSettings)
+
+    def __post_init__(self) -> None:
+        checked_integer("candidates", self.candidates)
+
+    @property
+    def searches(self) -> tuple[SupernetSettings, ...]:
+        """The search."""
+        return (self.search,)
+
+    def find(self, search: Search) -> Candidates:
+        """Search one architecture after the other."""
+        names = (f"optimum {number}" for number in range(self.candidates))
+        return Candidates([search.optimum(self.search, name) for name in names])
+
+
+@dataclass(frozen=True)
+class RandomMembers:
+    """Random architectures.
+
+    Attributes:
+        candidates: How many to draw.
+    """
+
+    candidates: int = 3
+    searches: tuple[SupernetSettings, ...] = field(default=(), init=False)
+
+    def __post_init__(self) -> None:
+        checked_integer("candidates", self.candidates)
+
+    def find(self, search: Search) -> Candidates:
+        """Draw architectures uniformly from the space."""
+        rng = search.rng("members")
+        return Candidates([search.space.random(rng) for _ in range(self.candidates)])
+
+
+@dataclass(frozen=True)
+class DeviatingMembers:
+    """The optimum of a search, with some of its edges replaced at random.
+
+    How many edges are left is drawn uniformly from 0 to all of them.
+
+    Attributes:
+        candidates: How many to draw.
+        search: How the optimum is searched.
+    """
+
+    candidates: int = 6
+    search: SupernetSettings = field(default_factory=SupernetSettings)
+
+    def __post_init__(self) -> None:
+        checked_integer("candidates", self.candidates)
+
+    @property
+    def searches(self) -> tuple[SupernetSettings, ...]:
+        """The search."""
+        return (self.search,)
+
+    def find(self, search: Search) -> Candidates:
+        """Search the optimum, and draw around it."""
+        optimum = search.optimum(self.search)
+        rng = search.rng("members")
+        total = common_edges(optimum, optimum)
+        left = rng.integers(0, total + 1, size=self.candidates).tolist()
+        return Candidates([random_deviation(optimum, count, rng) for count in left], optimum)
+
+
+@dataclass(frozen=True)
+class RepeatedMembers:
+    """One architecture, trained several times from other weights: a deep ensemble.
+
+    Attributes:
+        candidates: How many times to train it.
+        search: How the architecture is searched.
+    """
+
+    candidates: int = 3
+    search: SupernetSettings = field(default_factory=SupernetSettings)
+
+    def __post_init__(self) -> None:
+        checked_integer("candidates", self.candidates)
+
+    @property
+    def searches(self) -> tuple[SupernetSettings, ...]:
+        """The search."""
+        return (self.search,)
+
+    def find(self, search: Search) -> Candidates:
+        """Search the architecture, and repeat it."""
+        optimum = search.optimum(self.search)
+        return Candidates([optimum] * self.candidates, optimum)

@@ -1,0 +1,18 @@
+"""Architectures by the number of edges that they share with an optimum."""
+
+from __future__ import annotations
+
+from optuna_nas.relaxations.edge_nes.hypernetwork import ArchitectureHypernetwork
+from optuna_nas.relaxations.edge_nes.penalty import EdgePenalty
+from optuna_nas.relaxations.edge_nes.piecewise_linear import PiecewiseLinear
+from optuna_nas.relaxations.edge_nes.shared_edges import SharedEdges, common_edges
+from optuna_nas.relaxations.edge_nes.supernet import EdgeNESSupernet
+
+__all__ = [
+    "ArchitectureHypernetwork",
+    "EdgeNESSupernet",
+    "EdgePenalty",
+    "PiecewiseLinear",
+    "SharedEdges",
+    "common_edges",
+]
