@@ -10,7 +10,8 @@ One trial:
 4. the accuracy on the test texts is measured once and logged; nothing is searched on it.
 
 The trial gets the user attributes `architecture` (such as `110100`), `kept_layers`, `parameters`,
-`latency` (milliseconds for one text of middling length), `validation_accuracy`, `test_accuracy`,
+`latency` (milliseconds for one text of middling length), `speedup` (the full model's latency,
+measured at the same time, divided by it), `validation_accuracy`, `test_accuracy`,
 `seconds` (of training, all resumed parts together) and, with a warm start, `full_accuracy` (of the
 full model on the validation texts), and the artifacts `layers.svg` and `learning_curve.svg`. A
 trial whose training diverges is pruned, and the user attribute `diverged` says how.
@@ -299,7 +300,7 @@ class LayerDropBert:
                 run.log(full_accuracy=self._warm.accuracy)
             model = thin(self._start, kept)
             saved = run.restore()
-            measured = self._measure(model, None if saved is None else saved["latency"])
+            measured = self._measure(model, run, None if saved is None else saved["latency"])
             run.log(parameters=measured.parameters, latency=measured.latency)
             for name, limit in self.limits.items():
                 trial.set_constraint(name, getattr(measured, name) - limit)
@@ -335,13 +336,18 @@ class LayerDropBert:
     def _fine_tuning(self, model: Any, seed: int) -> FineTuning:
         return FineTuning(model, self._tokens, self.recipe, seed=seed, device=self.device)
 
-    def _measure(self, model: Any, known_latency: float | None) -> Measured:
+    def _measure(self, model: Any, run: TrialRun, known_latency: float | None) -> Measured:
         parameters = count_parameters(model)
         if known_latency is None:
             split = self._tokens.validation
             middle = np.argsort(split.lengths, kind="stable")[len(split) // 2]
             example = self._tokens.batches(split, [np.array([middle])])[0]
             known_latency = latency(model, example, self.device)
+            # At the same time as the other: a ratio is worth more than a time on a busy machine.
+            full = latency(
+                self._pretrained.thin(range(self.space.num_layers)), example, self.device
+            )
+            run.log(speedup=full / known_latency)
         share = parameters / self._pretrained.parameters
         return Measured(float("nan"), parameters, share, known_latency)
 

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from optuna_nas.objectives.tabular.benchmark import TabularBenchmark
+from optuna_nas.objectives.tabular.layer_drop_table import LayerDropTable
 from optuna_nas.objectives.tabular.nasbench101 import NASBench101
 from optuna_nas.objectives.tabular.nasbench201 import NASBench201
 from optuna_nas.objectives.tabular.table import Metric, Table
 
-__all__ = ["Metric", "NASBench101", "NASBench201", "Table", "TabularBenchmark"]
+__all__ = [
+    "LayerDropTable",
+    "Metric",
+    "NASBench101",
+    "NASBench201",
+    "Table",
+    "TabularBenchmark",
+]
