@@ -126,8 +126,9 @@ def _take_up(study: optuna.Study, trial: FrozenTrial, max_retry: int, queued: bo
             return False
     except UpdateFinishedTrialError:  # another host's heartbeat was faster
         return False
-    if queued or not (trial.params or "fixed_params" in trial.system_attrs):
-        return False  # goes on already, or had not begun: a new trial is as good
+    begun = trial.params or trial.user_attrs or "fixed_params" in trial.system_attrs
+    if queued or not begun:
+        return False  # goes on already; or a new trial is as good
     if requeue(study, trial, max_retry):
         _logger.info(f"Trial {trial.number} was interrupted and is queued again.")
         return True
