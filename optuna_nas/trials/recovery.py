@@ -126,7 +126,8 @@ def _take_up(study: optuna.Study, trial: FrozenTrial, max_retry: int, queued: bo
             return False
     except UpdateFinishedTrialError:  # another host's heartbeat was faster
         return False
-    begun = trial.params or trial.user_attrs or "fixed_params" in trial.system_attrs
+    left = (trial.params, trial.user_attrs, trial.intermediate_values)  # not all have parameters
+    begun = any(left) or "fixed_params" in trial.system_attrs
     if queued or not begun:
         return False  # goes on already; or a new trial is as good
     if requeue(study, trial, max_retry):
