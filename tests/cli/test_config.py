@@ -16,7 +16,13 @@ from optuna_nas.cli.objectives.cell_cnn import SPACES, make_space
 from optuna_nas.cli.options import seconds
 from optuna_nas.cli.pruners import PRUNERS
 from optuna_nas.samplers import ArchitectureSampler, BananasSampler
-from optuna_nas.spaces import CellSpace, DARTSSpace, NASBench101Space, NASBench201Space
+from optuna_nas.spaces import (
+    CellSpace,
+    DARTSSpace,
+    EdgeNESSpace,
+    NASBench101Space,
+    NASBench201Space,
+)
 
 CONFIG = SearchConfig(
     study="s",
@@ -107,6 +113,7 @@ def test_named_spaces() -> None:
         "nasbench101": NASBench101Space(),
         "nasbench201": NASBench201Space(),
         "darts": DARTSSpace(),
+        "edge-nes": EdgeNESSpace(),
     }
 
 
@@ -127,7 +134,7 @@ def test_a_space_of_ones_own_lies_in_the_working_folder(own_modules: Path) -> No
 @pytest.mark.parametrize(
     ("space", "reason"),
     [
-        ("nasbench301", r"allowed are \['darts', 'nasbench101', 'nasbench201'\] and module:obj"),
+        ("nasbench301", r"allowed are \['darts', 'edge-nes', 'nasbench101', 'nasbench201'\] and"),
         ("no_such_module:space", r"cannot be imported \(ModuleNotFoundError: .*no_such_module"),
         ("own_cells:spice", r"cannot be imported \(AttributeError: .*spice"),
         ("own_cells:number", r", a int; allowed is a SearchSpace"),
