@@ -29,7 +29,14 @@ from optuna_nas._checks import checked_integer, checked_positive, checked_share
 from optuna_nas.data import ImageData, load_images
 from optuna_nas.networks import build_network, count_macs, count_parameters, operation
 from optuna_nas.objectives.devices import usable_device
-from optuna_nas.objectives.training import Augmentation, DivergedError, Trainer, accuracy
+from optuna_nas.objectives.directions import check_directions
+from optuna_nas.objectives.training import (
+    Augmentation,
+    DivergedError,
+    Trainer,
+    accuracy,
+    chosen_augmentation,
+)
 from optuna_nas.spaces import SearchSpace
 from optuna_nas.trials import ArtifactFolder, TrialRun
 from optuna_nas.visualization.cells import cell_svg
@@ -131,11 +138,8 @@ class CellCNN:
         if artifacts is not None:
             ArtifactFolder(Path(artifacts))  # refuses what is no folder
         self.data = data if isinstance(data, ImageData) else load_images(data)
-        side = min(self.data.image_size)
-        self.flip = self.data.in_channels > 1 if flip is None else bool(flip)
-        padding = side // 8 if crop_padding is None else crop_padding
-        self.crop_padding = checked_integer("crop_padding", padding, 0, side - 1)
-        self.cutout = checked_integer("cutout", cutout, 0, side)
+        chosen = chosen_augmentation(self.data, flip, crop_padding, cutout)
+        self.flip, self.crop_padding, self.cutout = chosen.flip, chosen.crop_padding, chosen.cutout
         self._check_network()
 
     @property
@@ -175,13 +179,7 @@ class CellCNN:
                 sampler proposed what is no architecture.
             ValueError: The study does not maximise.
         """
-        study = getattr(trial, "study", None)
-        if study is not None and tuple(study.directions) != self.directions:
-            raise ValueError(
-                f"The study {study.study_name!r} has the directions "
-                f"{[d.name.lower() for d in study.directions]}; the accuracy needs "
-                "`create_study(direction='maximize')`."
-            )
+        check_directions(trial, self.metric_names, self.directions)
         return self._train(self.space.suggest(trial), trial)
 
     def evaluate(self, params: Mapping[str, Any]) -> float:

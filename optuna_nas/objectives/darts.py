@@ -47,13 +47,19 @@ from optuna_nas.networks import count_parameters
 from optuna_nas.objectives.architecture_path import ArchitecturePath
 from optuna_nas.objectives.cell_cnn import ARTIFACTS
 from optuna_nas.objectives.devices import usable_device
-from optuna_nas.objectives.search_parts import chosen_augmentation, part_sizes, search_parts
+from optuna_nas.objectives.directions import check_directions
+from optuna_nas.objectives.search_parts import part_sizes, search_parts
 from optuna_nas.objectives.supernet_training import (
     RelaxedNetwork,
     SearchRecipe,
     SupernetTrainer,
 )
-from optuna_nas.objectives.training import Augmentation, DivergedError, accuracy
+from optuna_nas.objectives.training import (
+    Augmentation,
+    DivergedError,
+    accuracy,
+    chosen_augmentation,
+)
 from optuna_nas.objectives.tunables import Tunable, Tunables
 from optuna_nas.relaxations import (
     ArchitectureParameters,
@@ -240,13 +246,7 @@ class Darts:
             optuna.TrialPruned: The pruner stopped the trial, or the search diverged.
             ValueError: The study does not maximise.
         """
-        study = getattr(trial, "study", None)
-        if study is not None and tuple(study.directions) != self.directions:
-            raise ValueError(
-                f"The study {study.study_name!r} has the directions "
-                f"{[d.name.lower() for d in study.directions]}; the accuracy needs "
-                "`create_study(direction='maximize')`."
-            )
+        check_directions(trial, self.metric_names, self.directions)
         recipe = self._recipe(trial)
         chosen = {k: v for k, v in vars(recipe).items() if k != "augmentation"}
         with TrialRun(trial, self.artifacts, fingerprint={**chosen, **self.settings()}) as run:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from optuna_nas._checks import checked_integer
 from optuna_nas.data import ImageData, ImageSplit
 from optuna_nas.data.splits import stratified_parts
-from optuna_nas.objectives.training import Augmentation
 
 
 def search_parts(data: ImageData, held_out: float, seed: int) -> tuple[ImageSplit, ImageSplit]:
@@ -49,27 +47,3 @@ def part_sizes(data: ImageData, held_out: float) -> tuple[int, int]:
             f"{sizes[0]} and {sizes[1]}; each part needs 2 or more."
         )
     return sizes
-
-
-def chosen_augmentation(
-    data: ImageData, flip: bool | None, crop_padding: int | None, cutout: int
-) -> Augmentation:
-    """Return the augmentation for a data set.
-
-    Args:
-        data: The images.
-        flip: Whether images are mirrored at random. None: if they are coloured.
-        crop_padding: Pixels of padding before the random crop. None: an eighth of the side.
-        cutout: Side of the square that is blanked, in pixels.
-
-    Raises:
-        ValueError: A number does not fit the size of the images.
-    """
-    side = min(data.image_size)
-    return Augmentation(
-        flip=data.in_channels > 1 if flip is None else bool(flip),
-        crop_padding=checked_integer(
-            "crop_padding", side // 8 if crop_padding is None else crop_padding, 0, side - 1
-        ),
-        cutout=checked_integer("cutout", cutout, 0, side),
-    )

@@ -15,11 +15,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from optuna_nas._checks import checked_integer
 from optuna_nas.data import augment, batches
 from optuna_nas.networks import AUXILIARY_WEIGHT
 
 if TYPE_CHECKING:
-    from optuna_nas.data import ImageSplit
+    from optuna_nas.data import ImageData, ImageSplit
 
 _WARMUP_SHARE = 0.1
 _EVALUATION_BATCH = 512
@@ -42,6 +43,30 @@ class Augmentation:
     flip: bool
     crop_padding: int
     cutout: int
+
+
+def chosen_augmentation(
+    data: ImageData, flip: bool | None, crop_padding: int | None, cutout: int
+) -> Augmentation:
+    """Return the augmentation for a data set.
+
+    Args:
+        data: The images.
+        flip: Whether images are mirrored at random. None: if they are coloured.
+        crop_padding: Pixels of padding before the random crop. None: an eighth of the side.
+        cutout: Side of the square that is blanked, in pixels.
+
+    Raises:
+        ValueError: A number does not fit the size of the images.
+    """
+    side = min(data.image_size)
+    return Augmentation(
+        flip=data.in_channels > 1 if flip is None else bool(flip),
+        crop_padding=checked_integer(
+            "crop_padding", side // 8 if crop_padding is None else crop_padding, 0, side - 1
+        ),
+        cutout=checked_integer("cutout", cutout, 0, side),
+    )
 
 
 class Trainer:

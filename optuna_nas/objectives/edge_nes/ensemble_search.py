@@ -45,6 +45,7 @@ from optuna_nas.ensembles import accuracy, mean_probabilities
 from optuna_nas.networks import EnsembleNetwork, build_network, count_macs, count_parameters
 from optuna_nas.objectives.cell_cnn import ARTIFACTS
 from optuna_nas.objectives.devices import usable_device
+from optuna_nas.objectives.directions import check_directions
 from optuna_nas.objectives.edge_nes.members import MemberSource
 from optuna_nas.objectives.edge_nes.outcome import Outcome
 from optuna_nas.objectives.edge_nes.search import (
@@ -55,8 +56,13 @@ from optuna_nas.objectives.edge_nes.search import (
 )
 from optuna_nas.objectives.edge_nes.settings import TrainingSettings
 from optuna_nas.objectives.edge_nes.stages import Stage, Stages
-from optuna_nas.objectives.search_parts import chosen_augmentation, part_sizes, search_parts
-from optuna_nas.objectives.training import DivergedError, Trainer, probabilities
+from optuna_nas.objectives.search_parts import part_sizes, search_parts
+from optuna_nas.objectives.training import (
+    DivergedError,
+    Trainer,
+    chosen_augmentation,
+    probabilities,
+)
 from optuna_nas.spaces import SearchSpace
 from optuna_nas.trials import ArtifactFolder, TrialRun, load_weights
 
@@ -170,13 +176,7 @@ class EnsembleSearch:
             optuna.TrialPruned: The pruner stopped the trial, or a training diverged.
             ValueError: The study does not maximise.
         """
-        study = getattr(trial, "study", None)
-        if study is not None and tuple(study.directions) != self.directions:
-            raise ValueError(
-                f"The study {study.study_name!r} has the directions "
-                f"{[d.name.lower() for d in study.directions]}; the accuracy needs "
-                "`create_study(direction='maximize')`."
-            )
+        check_directions(trial, self.metric_names, self.directions)
         with TrialRun(trial, self.artifacts, fingerprint=self.settings()) as run:
             try:
                 return self._run(trial, run)

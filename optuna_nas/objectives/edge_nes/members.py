@@ -40,7 +40,23 @@ class MemberSource(Protocol):
 
 
 @dataclass(frozen=True)
-class HypernetworkMembers:
+class _Searched:
+    """Candidates that a search of DARTS comes before."""
+
+    candidates: int = 3
+    search: SupernetSettings = field(default_factory=SupernetSettings)
+
+    def __post_init__(self) -> None:
+        checked_integer("candidates", self.candidates)
+
+    @property
+    def searches(self) -> tuple[SupernetSettings, ...]:
+        """The search."""
+        return (self.search,)
+
+
+@dataclass(frozen=True)
+class HypernetworkMembers(_Searched):
     """Candidates of a hypernetwork around the optimum of a search: EdgeNES.
 
     Attributes:
@@ -50,11 +66,7 @@ class HypernetworkMembers:
     """
 
     candidates: int = 6
-    search: SupernetSettings = field(default_factory=SupernetSettings)
     hypernetwork: HypernetworkSettings = field(default_factory=HypernetworkSettings)
-
-    def __post_init__(self) -> None:
-        checked_integer("candidates", self.candidates)
 
     @property
     def searches(self) -> tuple[SupernetSettings, ...]:
@@ -68,24 +80,13 @@ class HypernetworkMembers:
 
 
 @dataclass(frozen=True)
-class DartsMembers:
+class DartsMembers(_Searched):
     """A search of DARTS for each candidate, with other random numbers.
 
     Attributes:
         candidates: How many searches to make.
         search: How an architecture is searched.
     """
-
-    candidates: int = 3
-    search: SupernetSettings = field(default_factory=SupernetSettings)
-
-    def __post_init__(self) -> None:
-        checked_integer("candidates", self.candidates)
-
-    @property
-    def searches(self) -> tuple[SupernetSettings, ...]:
-        """The search."""
-        return (self.search,)
 
     def find(self, search: Search) -> Candidates:
         """Search one architecture after the other."""
@@ -94,27 +95,7 @@ class DartsMembers:
 
 
 @dataclass(frozen=True)
-class RandomMembers:
-    """Random architectures.
-
-    Attributes:
-        candidates: How many to draw.
-    """
-
-    candidates: int = 3
-    searches: tuple[SupernetSettings, ...] = field(default=(), init=False)
-
-    def __post_init__(self) -> None:
-        checked_integer("candidates", self.candidates)
-
-    def find(self, search: Search) -> Candidates:
-        """Draw architectures uniformly from the space."""
-        rng = search.rng("members")
-        return Candidates([search.space.random(rng) for _ in range(self.candidates)])
-
-
-@dataclass(frozen=True)
-class DeviatingMembers:
+class DeviatingMembers(_Searched):
     """The optimum of a search, with some of its edges replaced at random.
 
     How many edges are left is drawn uniformly from 0 to all of them.
@@ -125,15 +106,6 @@ class DeviatingMembers:
     """
 
     candidates: int = 6
-    search: SupernetSettings = field(default_factory=SupernetSettings)
-
-    def __post_init__(self) -> None:
-        checked_integer("candidates", self.candidates)
-
-    @property
-    def searches(self) -> tuple[SupernetSettings, ...]:
-        """The search."""
-        return (self.search,)
 
     def find(self, search: Search) -> Candidates:
         """Search the optimum, and draw around it."""
@@ -145,7 +117,7 @@ class DeviatingMembers:
 
 
 @dataclass(frozen=True)
-class RepeatedMembers:
+class RepeatedMembers(_Searched):
     """One architecture, trained several times from other weights: a deep ensemble.
 
     Attributes:
@@ -153,18 +125,27 @@ class RepeatedMembers:
         search: How the architecture is searched.
     """
 
-    candidates: int = 3
-    search: SupernetSettings = field(default_factory=SupernetSettings)
-
-    def __post_init__(self) -> None:
-        checked_integer("candidates", self.candidates)
-
-    @property
-    def searches(self) -> tuple[SupernetSettings, ...]:
-        """The search."""
-        return (self.search,)
-
     def find(self, search: Search) -> Candidates:
         """Search the architecture, and repeat it."""
         optimum = search.optimum(self.search)
         return Candidates([optimum] * self.candidates, optimum)
+
+
+@dataclass(frozen=True)
+class RandomMembers:
+    """Random architectures.
+
+    Attributes:
+        candidates: How many to draw.
+    """
+
+    candidates: int = 3
+    searches: tuple[SupernetSettings, ...] = field(default=(), init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        checked_integer("candidates", self.candidates)
+
+    def find(self, search: Search) -> Candidates:
+        """Draw architectures uniformly from the space."""
+        rng = search.rng("members")
+        return Candidates([search.space.random(rng) for _ in range(self.candidates)])

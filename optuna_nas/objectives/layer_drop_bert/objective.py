@@ -34,6 +34,7 @@ from optuna_nas._checks import checked_integer, checked_positive, checked_share
 from optuna_nas.data import TextData, load_text
 from optuna_nas.networks import count_parameters
 from optuna_nas.networks.layer_stack import thin
+from optuna_nas.objectives.directions import check_directions
 from optuna_nas.objectives.layer_drop_bert.checks import (
     check_length,
     check_steps,
@@ -207,13 +208,7 @@ class LayerDropBert:
             ValueError: The study's directions are not those of the objectives.
             RuntimeError: A step does not fit into memory.
         """
-        study = getattr(trial, "study", None)
-        if study is not None and tuple(study.directions) != self.directions:
-            raise ValueError(
-                f"The study {study.study_name!r} has the directions "
-                f"{[d.name.lower() for d in study.directions]}; the objectives "
-                f"{list(self.metric_names)} need {[d.name.lower() for d in self.directions]}."
-            )
+        check_directions(trial, self.metric_names, self.directions)
         return self._train(self.space.suggest(trial), trial)
 
     def evaluate(self, params: Mapping[str, Any]) -> float | tuple[float, ...]:
