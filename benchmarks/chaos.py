@@ -36,6 +36,7 @@ from optuna.trial import FixedTrial, FrozenTrial, TrialState
 from benchmarks import tables
 from benchmarks.postgres import PostgresServer
 from optuna_nas.cli.studies import load_study, stored_config
+from optuna_nas.storages import MAX_RETRY
 
 STUDY = "chaos"
 TRAINING = (
@@ -199,7 +200,7 @@ def check(address: str) -> Findings:
     trials = study.get_trials(deepcopy=False)
     followed = {n for t in trials for n in t.system_attrs.get("retry_history", ())}
     failed = [t for t in trials if t.state == TrialState.FAIL and t.number not in followed]
-    given_up = [t for t in failed if len(t.system_attrs.get("retry_history", ())) >= 3]
+    given_up = [t for t in failed if len(t.system_attrs.get("retry_history", ())) >= MAX_RETRY]
     complete = [t for t in trials if t.state == TrialState.COMPLETE]
     objective: Any = stored_config(study).make_objective()
     torch.set_num_threads(1)

@@ -15,6 +15,9 @@ from benchmarks.postgres import PostgresServer, missing
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+# A user's own database is no place for tests.
+os.environ.pop("OPTUNA_NAS_STORAGE", None)
+
 # No test needs a hub, and where there is none the hub's client tries again for a minute.
 os.environ["HF_HUB_OFFLINE"] = "1"
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from typing import Any
 
 import optuna
 import pytest
+from filelock import FileLock
 from optuna.distributions import CategoricalDistribution
 from optuna.storages import (
     BaseStorage,
@@ -26,6 +28,8 @@ from optuna.storages import (
 from optuna.storages._cached_storage import _CachedStorage
 from optuna.storages._grpc.server import make_server
 from optuna.storages._heartbeat import is_heartbeat_enabled
+from optuna.storages.journal import BaseJournalBackend
+from optuna.storages.journal._base import BaseJournalSnapshot
 from optuna.trial import TrialState
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
@@ -76,6 +80,9 @@ def named(request: pytest.FixtureRequest, kind: str) -> str:
     address = os.environ.get(f"OPTUNA_NAS_TEST_{kind}")
     if address is None:
         pytest.skip(f"OPTUNA_NAS_TEST_{kind} names no server.")
+    lock = FileLock(Path(tempfile.gettempdir()) / f"optuna-nas-test-{kind.lower()}.lock")
+    lock.acquire()  # one server for the tests of all processes
+    request.addfinalizer(lock.release)
     opened = open_storage(address)
     for study in opened.get_all_studies():
         opened.delete_study(study._study_id)
@@ -247,6 +254,8 @@ def test_a_database_of_another_version_of_optuna(tmp_path: Path) -> None:
         ("postgresql://ann:s3cret@host:port/nas", "postgresql://ann:***@host:port/nas"),
         ("postgresql:/ann:s3cret@host/nas", "postgresql:***@host/nas"),
         ("ann:s3cret@host/nas", "ann:***@host/nas"),
+        ("postgresql://ann@corp:s3cret@127.0.0.1:1/x", "postgresql://ann@corp:***@127.0.0.1:1/x"),
+        ("postgresql://an/n:s3cret@127.0.0.1:1/x", "postgresql://an/n:***@127.0.0.1:1/x"),
     ],
 )
 def test_the_password_is_never_shown(address: str, shown: str | None) -> None:
@@ -256,6 +265,11 @@ def test_the_password_is_never_shown(address: str, shown: str | None) -> None:
         open_storage(address)  # nobody listens there, or malformed
     assert "s3c" not in str(error.value)
     assert error.value.__cause__ is None and error.value.__suppress_context__
+
+
+def test_the_password_of_what_is_no_file_is_not_shown() -> None:
+    with pytest.raises(ValueError, match=r"`storage` is 'sqlite://ann:\*\*\*@host', in memory"):
+        open_storage("sqlite://ann:s3cret@host")
 
 
 @pytest.mark.parametrize(
@@ -289,6 +303,7 @@ def test_the_file_of_a_storage(address: str, file: str | None) -> None:
             "cannot open postgresql://ann:***@host/x now",
         ),
         ("redis://:s3c@ret@host", "redis://:***@host"),
+        ("postgresql://ann@corp:s3cret@host/x", "postgresql://ann@corp:***@host/x"),
         ("host/x?password=s3cret&a=1 failed", "host/x?password=***&a=1 failed"),
         ("host/x?sslpassword=s3cret", "host/x?sslpassword=***"),
         (
@@ -514,11 +529,63 @@ def test_a_worker_may_pickle_its_storage(database: str) -> None:
     assert study.trials[0].state == TrialState.COMPLETE
 
 
-def test_several_processes_may_make_the_tables_at_once(new_database: Callable[[], str]) -> None:
-    address = new_database()
-    with ThreadPoolExecutor(4) as pool:
-        opened = [pool.submit(open_storage, address) for _ in range(4)]
-        assert all(one.result().get_all_studies() == [] for one in opened)
+@pytest.mark.parametrize("kind", ["POSTGRESQL", "sqlite"])
+def test_several_processes_may_make_the_tables_at_once(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    for number in range(3):
+        address = f"sqlite:///{tmp_path / f'{number}.db'}"
+        if kind == "POSTGRESQL":
+            address = str(request.getfixturevalue("new_database")())
+        with ThreadPoolExecutor(4) as pool:
+            opened = [pool.submit(open_storage, address) for _ in range(4)]
+            assert all(one.result().get_all_studies() == [] for one in opened)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "sqlite:///{folder}/x.db?timeout=soon",
+        "postgresql://127.0.0.1:1/x?connect_timeout=soon",
+        "postgresql://127.0.0.1:1/x?no_such_option=1",
+        "redis+x://127.0.0.1:1/0",
+        "redis://127.0.0.1:1/0?no_such_option=1",
+    ],
+)
+def test_options_that_a_driver_does_not_know(address: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"`storage` is .*, which cannot be opened: "):
+        open_storage(address.format(folder=tmp_path))
+
+
+def test_a_short_password_is_not_told_by_what_is_hidden() -> None:
+    with pytest.raises(ValueError, match="connection failed") as error:
+        open_storage("postgresql://ann:a@127.0.0.1:1/x")
+    assert "ann:***@" in str(error.value)
+
+
+@pytest.mark.filterwarnings(ASKED)
+def test_nobody_is_dead_right_after_the_database_was_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = database_of(open_storage(f"sqlite:///{tmp_path / 'study.db'}"))
+    study = optuna.create_study(storage=storage)
+    trial_id = study.ask()._trial_id
+    monkeypatch.setattr(
+        optuna.storages.RDBStorage, "_get_stale_trial_ids", lambda self, study_id: [trial_id]
+    )
+    assert storage._get_stale_trial_ids(study._study_id) == [trial_id]
+    locked = OperationalError("COMMIT", {}, Exception("database is locked"))
+    answers = iter([locked, None])
+
+    def away() -> None:
+        if (error := next(answers)) is not None:
+            raise error
+
+    storage._patiently(away)
+    assert storage._get_stale_trial_ids(study._study_id) == []
+    now = time.monotonic() + HEARTBEAT_SECONDS + 6  # by then each has sent a heartbeat
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    assert storage._get_stale_trial_ids(study._study_id) == [trial_id]
 
 
 @pytest.fixture
@@ -544,8 +611,8 @@ def test_a_proxy(proxy: str, tmp_path: Path) -> None:
 
 
 def test_nothing_in_redis_is_unpickled(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Refusing:
-        """A server with a snapshot that must not be read."""
+    class Refusing(BaseJournalBackend, BaseJournalSnapshot):
+        """A server with a snapshot that must be neither read nor written."""
 
         def __init__(self, url: str) -> None:
             assert "socket_connect_timeout=10" in url
@@ -553,7 +620,13 @@ def test_nothing_in_redis_is_unpickled(monkeypatch: pytest.MonkeyPatch) -> None:
         def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
             yield from ()
 
+        def append_logs(self, logs: list[dict[str, Any]]) -> None:
+            raise AssertionError
+
         def load_snapshot(self) -> bytes:
+            raise AssertionError
+
+        def save_snapshot(self, snapshot: bytes) -> None:
             raise AssertionError
 
     monkeypatch.setattr(opening, "JournalRedisBackend", Refusing)

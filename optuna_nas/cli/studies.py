@@ -190,8 +190,8 @@ def load_study(name: str, storage: str) -> optuna.Study:
     file = local_file(storage)
     if file is not None and not file.exists():
         raise ValueError(
-            f"`storage` is {storage!r}, and there is no {str(file)!r} here. Start a search with "
-            "`optuna-nas search`, or name another --storage."
+            f"`storage` is {public_address(storage)!r}, and there is no {str(file)!r} here. "
+            "Start a search with `optuna-nas search`, or name another --storage."
         )
     opened = open_storage(storage)
     study = _find(name, opened)
@@ -231,11 +231,11 @@ def _find(name: str, storage: BaseStorage) -> optuna.Study | None:
 
 def _command(config: SearchConfig) -> str:
     """What was typed, without the password of the database."""
-    from optuna_nas.storages import public_address
+    from optuna_nas.storages import public_address, without_passwords
 
     public = public_address(config.storage)
     arguments = [argument.replace(config.storage, public) for argument in sys.argv[1:]]
-    return shlex.join(["optuna-nas", *arguments])
+    return shlex.join(["optuna-nas", *map(without_passwords, arguments)])
 
 
 def _public(config: SearchConfig) -> SearchConfig:

@@ -15,7 +15,7 @@ import psutil
 
 from optuna_nas.cli.worker import finished_trials
 from optuna_nas.storages import GRACE_SECONDS
-from optuna_nas.trials import recover_interrupted
+from optuna_nas.trials import Unclaimed, recover_interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from optuna_nas.cli.config import SearchConfig
 
 _POLL_SECONDS = 0.5
-_GRACE_SECONDS = 20
+_STOP_SECONDS = 20
 
 
 class WorkerError(RuntimeError):
@@ -63,6 +63,7 @@ class Supervisor:
         self._max_restarts = 3 * workers if max_restarts is None else max_restarts
         self._restarts_left = self._max_restarts
         self._finished = 0
+        self._unclaimed = Unclaimed(GRACE_SECONDS)
         self._processes: dict[int, subprocess.Popen[str]] = {}
         self._logs = Path(config.artifacts) / "logs"
 
@@ -88,7 +89,7 @@ class Supervisor:
         return max(self._target - finished_trials(self._study), 0)
 
     def _recover(self) -> None:
-        recover_interrupted(self._study, unclaimed_seconds=GRACE_SECONDS)
+        recover_interrupted(self._study, unclaimed=self._unclaimed)
 
     def _replace_ended(self) -> None:
         ended = {i: p.returncode for i, p in self._processes.items() if p.poll() is not None}
@@ -130,7 +131,7 @@ class Supervisor:
         for process in self._processes.values():
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
-        give_up = time.monotonic() + _GRACE_SECONDS
+        give_up = time.monotonic() + _STOP_SECONDS
         for process in self._processes.values():
             try:
                 process.wait(max(give_up - time.monotonic(), 0.1))

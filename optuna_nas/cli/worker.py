@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     import optuna
 
+    from optuna_nas.trials import Unclaimed
+
     Objective: TypeAlias = Callable[[optuna.Trial], float | Sequence[float]]
 
 _MAX_FAILURES = 3
@@ -44,7 +46,8 @@ def worker(
     import torch
 
     from optuna_nas.cli.config import SearchConfig
-    from optuna_nas.storages import open_storage
+    from optuna_nas.storages import GRACE_SECONDS, open_storage
+    from optuna_nas.trials import Unclaimed
 
     config = SearchConfig.from_json(sys.stdin.read())
     signal.signal(signal.SIGINT, _interrupt)
@@ -61,13 +64,13 @@ def worker(
         )
         study.sampler = config.make_sampler(index, len(study.get_trials(deepcopy=False)))
         objective = _Claiming(config.make_objective())
-        failures = _Failures()
+        failures, unclaimed = _Failures(), Unclaimed(GRACE_SECONDS)
         while time.monotonic() < deadline and finished_trials(study) < target:
             if _has_room(study, target):
                 _run_trial(study, objective, failures)
                 failures.check()
             else:
-                _wait(study)
+                _wait(study, unclaimed)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
 
@@ -99,16 +102,15 @@ def _has_room(study: optuna.Study, target: int) -> bool:
     return finished_trials(study) + len(running) < target
 
 
-def _wait(study: optuna.Study) -> None:
+def _wait(study: optuna.Study, unclaimed: Unclaimed) -> None:
     """Wait while others train the last trials, and queue again what nobody trains any more."""
     from optuna.exceptions import ExperimentalWarning
     from optuna.storages import fail_stale_trials
 
-    from optuna_nas.storages import GRACE_SECONDS
     from optuna_nas.trials import recover_interrupted
 
     time.sleep(_WAIT_SECONDS)
-    recover_interrupted(study, unclaimed_seconds=GRACE_SECONDS)
+    recover_interrupted(study, unclaimed=unclaimed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         fail_stale_trials(study)
@@ -136,10 +138,12 @@ def _run_trial(study: optuna.Study, objective: _Claiming, failures: _Failures) -
     A machine that slept, or could not reach the database for minutes, is taken for dead by the
     others, and its trial goes on elsewhere.
     """
+    from optuna.exceptions import UpdateFinishedTrialError
+
     objective.trial = None
     try:
         study.optimize(objective, n_trials=1, callbacks=[failures], catch=(Exception,))
-    except Exception:
+    except (UpdateFinishedTrialError, ValueError, AssertionError):  # Optuna raises any of these
         trial = objective.trial
         if trial is None or not study._storage.get_trial(trial._trial_id).state.is_finished():
             raise

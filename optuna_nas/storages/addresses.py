@@ -37,7 +37,8 @@ def parse(address: str) -> URL:
         raise ValueError(f"`storage` is {public_address(address)!r}; {ALLOWED}.") from None
     if url.get_backend_name() == "sqlite" and _in_memory(url):
         raise ValueError(
-            f"`storage` is {address!r}, in memory, where no other process sees it; {ALLOWED}."
+            f"`storage` is {public_address(address)!r}, in memory, where no other process sees "
+            f"it; {ALLOWED}."
         )
     return url
 
@@ -63,11 +64,12 @@ def public_address(address: str) -> str:
     """The address with its password hidden, also if it is malformed."""
     text = _PASSWORD_OPTION.sub(r"\1***", address)
     if "://" in text:
-        return re.sub(r"(://[^:@/]*):.*@", r"\1:***@", text, count=1)
+        # Users may have any of @ and / in their names, so all up to the last @ is hidden.
+        return re.sub(r"(://[^:]*):.*@", r"\1:***@", text, count=1)
     return re.sub(r":.*@", ":***@", text)
 
 
 def without_passwords(text: str) -> str:
     """A text, such as a driver's error, with the passwords of all addresses in it hidden."""
-    hidden = re.sub(r"(\w://[^:@/\s]*):\S*@", r"\1:***@", text)
+    hidden = re.sub(r"(\w://[^:\s]*):\S*@", r"\1:***@", text)
     return _PASSWORD_OPTION.sub(r"\1***", hidden)

@@ -3,7 +3,8 @@
 - Relational databases (SQLite, PostgreSQL, MySQL, MariaDB) get a heartbeat: a trial whose worker
   vanished, on any machine, is queued again after a grace period and goes on from its checkpoint.
   They are waited for when they are away (:mod:`optuna_nas.storages.patient`). Connections are
-  tested before they are used, and a server that does not answer is given up after ten seconds.
+  tested before they are used; a server that cannot be reached is given up after ten seconds, one
+  that falls silent after a minute.
 - A journal is a file, or a list in Redis. Optuna keeps snapshots of the journal in Redis as
   pickles; ours neither writes nor reads them, because nothing from a storage is unpickled.
 - A gRPC proxy (`optuna.storages.run_grpc_proxy_server`) stands before a database that workers
@@ -28,9 +29,20 @@ from optuna.storages import (
 )
 from optuna.storages.journal import BaseJournalBackend, JournalFileBackend, JournalRedisBackend
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import (
+    IntegrityError,
+    OperationalError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 
-from optuna_nas.storages.addresses import ALLOWED, is_journal, parse, public_address
+from optuna_nas.storages.addresses import (
+    ALLOWED,
+    is_journal,
+    parse,
+    public_address,
+    without_passwords,
+)
 from optuna_nas.storages.patient import PatientStorage, is_passing
 
 __all__ = [
@@ -47,9 +59,12 @@ MAX_RETRY = 3
 PATIENCE_SECONDS = 300
 
 _CONNECT_SECONDS = 10
+_SILENCE_SECONDS = 60
 _SQLITE_TIMEOUT_SECONDS = 60
 _PAUSE_SECONDS = 0.5
 _GRPC_PORT = 13000
+_SHORTEST_PASSWORD = 4
+_TABLE_MAKERS = 3
 
 # Drivers in order of preference: SQLAlchemy's name and the module. SQLAlchemy has one default for
 # each database, which need not be the one that is installed.
@@ -68,14 +83,19 @@ _LIBPQ = {
     "keepalives_idle": 20,
     "keepalives_interval": 10,
     "keepalives_count": 3,
-    "tcp_user_timeout": 60_000,
+    "tcp_user_timeout": 1000 * _SILENCE_SECONDS,
+}
+_MYSQL = {
+    "connect_timeout": _CONNECT_SECONDS,
+    "read_timeout": _SILENCE_SECONDS,
+    "write_timeout": _SILENCE_SECONDS,
 }
 _CONNECT_OPTIONS: dict[str, dict[str, Any]] = {
     "pysqlite": {"timeout": _SQLITE_TIMEOUT_SECONDS},
     "psycopg": _LIBPQ,
     "psycopg2": _LIBPQ,
-    "pymysql": {"connect_timeout": _CONNECT_SECONDS},
-    "mysqldb": {"connect_timeout": _CONNECT_SECONDS},
+    "pymysql": _MYSQL,
+    "mysqldb": _MYSQL,
 }
 
 
@@ -117,6 +137,7 @@ def open_storage(address: str, *, wait: bool = False) -> BaseStorage:
 def _failures() -> tuple[type[Exception], ...]:
     """What the drivers raise; those of Redis only if there are any."""
     kinds: tuple[type[Exception], ...] = (ImportError, OSError, RuntimeError)
+    kinds += (TypeError, ValueError)  # of options in the address that a driver does not know
     kinds += (SQLAlchemyError, StorageInternalError)
     if find_spec("redis") is None:
         return kinds
@@ -128,18 +149,23 @@ def _failures() -> tuple[type[Exception], ...]:
 def _without_password(text: str, url: URL | None) -> str:
     if url is None or not url.password:
         return text
-    for form in (str(url.password), url.render_as_string(hide_password=False)):
-        text = text.replace(form, "***")
-    return text
+    text = without_passwords(text.replace(url.render_as_string(hide_password=False), "***"))
+    # A short one would be found in other words, and so be told.
+    hidden = len(str(url.password)) >= _SHORTEST_PASSWORD
+    return text.replace(str(url.password), "***") if hidden else text
 
 
 def _open_database(url: URL) -> BaseStorage:
     url = _with_driver(url)
-    for _ in range(3):  # of processes that make the tables at once, one fails
+    for _ in range(_TABLE_MAKERS):  # of processes that make the tables at once, all but one fail
         try:
             return get_storage(_database(url))  # with Optuna's cache of finished trials
         except (IntegrityError, ProgrammingError):
-            time.sleep(_PAUSE_SECONDS)
+            pass
+        except OperationalError as error:  # what SQLite and MySQL say of the same
+            if "already exists" not in str(error.orig):
+                raise
+        time.sleep(_PAUSE_SECONDS)
     return get_storage(_database(url))
 
 
@@ -194,7 +220,12 @@ def _open_redis(url: URL) -> BaseStorage:
     if find_spec("redis") is None:
         raise ImportError(_missing("Redis", ["redis"], "redis"))
     seconds = str(_CONNECT_SECONDS)
-    options = {"socket_connect_timeout": seconds, "health_check_interval": "30", **url.query}
+    options = {
+        "socket_connect_timeout": seconds,
+        "socket_timeout": str(_SILENCE_SECONDS),
+        "health_check_interval": "30",
+        **url.query,
+    }
     text = url.set(query=options).render_as_string(hide_password=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)

@@ -9,8 +9,11 @@ file at once: none of that should end a search of days.
 2. If the connection broke just when a transaction was committed, it cannot be known whether it
    was. Settings are simply made again. A trial that finished in that moment is found finished in
    the same state, and that is what was wanted. A trial that was created in that moment is
-   nobody's: :func:`optuna_nas.trials.recover_interrupted` finds it after the grace period.
-3. SQLite lets two processes read that a trial is waiting before either has said that it takes it,
+   nobody's: :func:`optuna_nas.trials.recover_interrupted` finds it after the grace period. One
+   that was queued in that moment may be queued twice.
+3. While the database was away, nobody's heartbeat could be heard. So right after that no worker
+   is taken for dead.
+4. SQLite lets two processes read that a trial is waiting before either has said that it takes it,
    and both would run it. There a change of a trial's state takes the lock for writing before it
    reads.
 """
@@ -18,6 +21,7 @@ file at once: none of that should end a search of days.
 from __future__ import annotations
 
 import functools
+import math
 import threading
 import time
 import weakref
@@ -74,6 +78,7 @@ class PatientStorage(RDBStorage):
 
     def __init__(self, url: str, *, patience: float, **options: Any) -> None:
         self._patience = patience
+        self._disturbed = -math.inf
         self._thread = threading.local()
         try:
             super().__init__(url, **options)
@@ -116,6 +121,11 @@ class PatientStorage(RDBStorage):
 
         return self._patiently(change)
 
+    def _get_stale_trial_ids(self, study_id: int) -> list[int]:
+        stale = self._patiently(lambda: RDBStorage._get_stale_trial_ids(self, study_id))
+        silence = (self.heartbeat_interval or 0) + _LONGEST_PAUSE_SECONDS
+        return [] if time.monotonic() - self._disturbed < silence else stale
+
     def _patiently(self, operation: Callable[[], T]) -> T:
         """Do an operation until it succeeds, fails for good, or the patience is over."""
         if getattr(self._thread, "patient", False):  # within another one, which waits for both
@@ -132,6 +142,7 @@ class PatientStorage(RDBStorage):
                     if not waiting:
                         _logger.warning(self._complaint(error))
                     waiting = True
+                    self._disturbed = time.monotonic()
                 else:
                     if waiting:
                         _logger.warning("The database answers again.")
@@ -146,10 +157,13 @@ class PatientStorage(RDBStorage):
         return f"The database does not answer, tried again for {self._patience:g} s: {reason}"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in super().__getstate__().items() if k != "_thread"}
+        return {
+            k: v for k, v in super().__getstate__().items() if k not in ("_thread", "_disturbed")
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._thread = threading.local()
+        self._disturbed = -math.inf
         super().__setstate__(state)
         self._attend()
 
@@ -189,6 +203,5 @@ for _name in (
     "_get_trials",
     "_get_best_trial_id",
     "record_heartbeat",
-    "_get_stale_trial_ids",
 ):
     setattr(PatientStorage, _name, _patient(_name))

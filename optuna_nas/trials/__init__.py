@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from optuna_nas.trials.folder import ArtifactFolder
-from optuna_nas.trials.recovery import recover_interrupted
+from optuna_nas.trials.recovery import Unclaimed, recover_interrupted
 from optuna_nas.trials.run import TrialRun
 from optuna_nas.trials.states import CorruptStateError
 from optuna_nas.trials.weights import load_weights
@@ -12,6 +12,7 @@ __all__ = [
     "ArtifactFolder",
     "CorruptStateError",
     "TrialRun",
+    "Unclaimed",
     "load_weights",
     "recover_interrupted",
 ]

@@ -27,8 +27,8 @@ import getpass
 import os
 import socket
 import tempfile
+import time
 import warnings
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
 from optuna.storages import RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
 
+from optuna_nas.storages import MAX_RETRY
 from optuna_nas.trials.folder import folder_name
 
 __all__ = ["recover_interrupted", "requeue", "worker_identity"]
@@ -67,16 +68,39 @@ def worker_identity(trial_number: int) -> dict[str, Any]:
     }
 
 
+class Unclaimed:
+    """RUNNING trials that no worker has claimed, and since when this process has seen them so.
+
+    Times are of this process's own clock, which only counts forward: that of the machine that
+    took the trial may be another one, or in another zone.
+
+    Args:
+        seconds: After how many seconds such a trial counts as left behind.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._since: dict[int, float] = {}
+
+    def left_behind(self, trial: FrozenTrial) -> bool:
+        """Whether a RUNNING trial was seen without a worker for so long."""
+        worker = trial.system_attrs.get(WORKER_ATTR)
+        if trial.intermediate_values or (worker and worker["trial"] == trial.number):
+            return False
+        now = time.monotonic()
+        return now - self._since.setdefault(trial._trial_id, now) > self._seconds
+
+
 def recover_interrupted(
-    study: optuna.Study, max_retry: int = 3, *, unclaimed_seconds: float | None = None
+    study: optuna.Study, max_retry: int = MAX_RETRY, *, unclaimed: Unclaimed | None = None
 ) -> list[int]:
     """Queue again the trials of this study that killed workers of this machine left RUNNING.
 
     Args:
         study: The study, before workers are started.
         max_retry: How often one training is taken up again before it is given up.
-        unclaimed_seconds: After how many seconds a RUNNING trial that no worker has claimed counts
-            as left behind, of whatever machine; None if not every worker claims its trials.
+        unclaimed: Watches for trials that no worker has claimed, of whatever machine, from one
+            call to the next; None if not every worker claims its trials.
 
     Returns:
         The numbers of the interrupted trials that were queued again.
@@ -92,7 +116,7 @@ def recover_interrupted(
             trial
             for trial in trials
             if trial.state == TrialState.RUNNING
-            and (_is_abandoned(trial) or _is_unclaimed(trial, unclaimed_seconds))
+            and (_is_abandoned(trial) or (unclaimed and unclaimed.left_behind(trial)))
         ]
         # A worker that queued its own trial again may have been killed before it was told.
         queued = {n for trial in trials for n in trial.system_attrs.get("retry_history", ())}
@@ -157,15 +181,6 @@ def _is_abandoned(trial: FrozenTrial) -> bool:
         return True
     except psutil.NoSuchProcess:  # gone, or another user's and hidden
         return not psutil.pid_exists(worker["pid"])
-
-
-def _is_unclaimed(trial: FrozenTrial, seconds: float | None) -> bool:
-    """Whether a RUNNING trial has had no worker of its own for so long."""
-    worker = trial.system_attrs.get(WORKER_ATTR)
-    if seconds is None or (worker is not None and worker["trial"] == trial.number):
-        return False
-    started = trial.datetime_start or datetime.min
-    return not trial.intermediate_values and datetime.now() - started > timedelta(seconds=seconds)
 
 
 def _birth(pid: int) -> str:

@@ -198,7 +198,7 @@ def test_if_one_gives_up_the_others_are_stopped(start: Start, tmp_path: Path) ->
 def test_who_does_not_stop_is_killed(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_GRACE_SECONDS", 0.3)
+    monkeypatch.setattr(module, "_STOP_SECONDS", 0.3)
     ticks = start(f"trap '' INT; touch ready; {FOREVER}").run()
     while not (tmp_path / "ready").exists():
         next(ticks)

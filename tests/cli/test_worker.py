@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,11 +19,11 @@ import pytest
 import torch
 import typer
 from optuna.trial import FrozenTrial, Trial, TrialState
-from sqlalchemy import text
 
+from optuna_nas import storages
 from optuna_nas.cli import worker as module
 from optuna_nas.cli.config import SearchConfig
-from optuna_nas.storages import GRACE_SECONDS, open_storage
+from optuna_nas.storages import open_storage
 from optuna_nas.trials.recovery import WORKER_ATTR, worker_identity
 
 Objective = Callable[[Trial], float]
@@ -196,25 +195,17 @@ def test_while_it_waits_it_takes_up_what_nobody_trains(
 
 
 def test_while_it_waits_it_takes_up_what_nobody_claimed(
-    work: Callable[..., None], study: optuna.Study
+    work: Callable[..., None], study: optuna.Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    long_ago = datetime.now() - timedelta(seconds=GRACE_SECONDS + 10)
+    monkeypatch.setattr(storages, "GRACE_SECONDS", 0.5)
     study.add_trial(optuna.create_trial(state=TrialState.RUNNING))
     study.add_trial(
         optuna.create_trial(state=TrialState.RUNNING, system_attrs={"fixed_params": {"x": 0.75}})
     )
-    set_start(study, long_ago)
     work(2)
     # The first one had not begun, so there is nothing to repeat.
     assert states(study) == ["FAIL", "FAIL", "COMPLETE", "COMPLETE"]
     assert study.trials[2].params == {"x": 0.75}
-
-
-def set_start(study: optuna.Study, when: datetime) -> None:
-    """Change when all trials started: a trial that is added is given the time itself."""
-    backend = study._storage._backend  # type: ignore[attr-defined]
-    with backend.engine.begin() as connection:
-        connection.execute(text("UPDATE trials SET datetime_start = :when"), {"when": f"{when}"})
 
 
 @pytest.mark.parametrize("failing", [False, True])

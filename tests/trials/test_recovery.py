@@ -16,7 +16,7 @@ import pytest
 from optuna.storages import RetryHeartbeatStaleTrialCallback
 from optuna.trial import TrialState
 
-from optuna_nas.trials import TrialRun, recover_interrupted
+from optuna_nas.trials import TrialRun, Unclaimed, recover_interrupted
 from optuna_nas.trials.recovery import WORKER_ATTR, requeue, worker_identity
 
 Change = Callable[[dict[str, Any]], None]
@@ -114,10 +114,12 @@ def test_what_nobody_claimed_is_taken_up_after_a_while(tmp_path: Path) -> None:
     recover_interrupted(study)
     study.ask()  # the retry: its worker is killed before it says that it has it
     study.ask()  # a new one
-    assert recover_interrupted(study, unclaimed_seconds=60) == []
-    assert recover_interrupted(study) == []
+    patient, watching = Unclaimed(60), Unclaimed(0.01)
+    assert recover_interrupted(study, unclaimed=watching) == []  # seen for the first time
     time.sleep(0.05)
-    assert recover_interrupted(study, unclaimed_seconds=0.01) == [1]
+    assert recover_interrupted(study, unclaimed=patient) == []
+    assert recover_interrupted(study) == []
+    assert recover_interrupted(study, unclaimed=watching) == [1]
     states = [trial.state.name for trial in study.trials]
     assert states == ["FAIL", "FAIL", "FAIL", "WAITING"]  # a trial not begun is not repeated
     assert study.trials[3].system_attrs["retry_history"] == [0, 1]
