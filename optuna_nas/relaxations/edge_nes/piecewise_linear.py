@@ -6,8 +6,9 @@ A curve on [0, Λ] with K pivots 0 = r_1 < ... < r_K = Λ and a vector a_k at ea
 2. so it is a_k at r_k, exactly, and continuous;
 3. before 0 and behind Λ it is constant.
 
-The inner pivots are the shares of Λ that the cumulative sums of softplus(gap / 10) reach: whatever
-the gaps, they stay in order, and they are learnt ten times as slowly as the vectors. The vectors
+The inner pivots are the shares of Λ that the cumulative sums of softplus(gap / 10) + 0.001 reach:
+whatever the gaps, they stay in order and apart, and they are learnt ten times as slowly as the
+vectors. The vectors
 start normally distributed, the pivots equally spaced.
 
 Reference: P. Babkin, EdgeNES, 2024, https://github.com/intsystems/2023-Project-120.
@@ -28,6 +29,7 @@ from torch import nn
 from optuna_nas._checks import checked_integer, checked_positive
 
 _PACE = 0.1  # of the pivots, against the vectors
+_LEAST = 1e-3  # length of a piece, before they are scaled to Λ: a piece of none has no slope
 
 
 class PiecewiseLinear(nn.Module):
@@ -60,7 +62,7 @@ class PiecewiseLinear(nn.Module):
     @property
     def pivots(self) -> torch.Tensor:
         """Where the pivots are, in ascending order: `pivots`."""
-        reached = F.softplus(_PACE * self.gaps).cumsum(dim=0)
+        reached = (F.softplus(_PACE * self.gaps) + _LEAST).cumsum(dim=0)
         inner = self.length * reached[:-1] / reached[-1]
         return torch.cat([inner.new_zeros(1), inner, inner.new_full((1,), self.length)])
 
