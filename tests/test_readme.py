@@ -15,7 +15,7 @@ import typer.main
 from optuna.trial import TrialState
 
 from optuna_nas.cli.app import app
-from optuna_nas.cli.objectives.cell_cnn import make_space
+from optuna_nas.cli.objectives.images import make_space
 from optuna_nas.objectives import CellCNN
 from optuna_nas.spaces import CellSpace, NASBench201Space
 

@@ -83,8 +83,15 @@ class SearchConfig:
     options: Mapping[str, Any]
 
     @classmethod
-    def resolve(cls, given: Given, stored: SearchConfig | None) -> SearchConfig:
+    def resolve(
+        cls, given: Given, stored: SearchConfig | None, origin: SearchConfig | None = None
+    ) -> SearchConfig:
         """Complete what was given by what the study was made with, and else by the defaults.
+
+        Args:
+            given: What was given.
+            stored: What the study was made with; None if it is new.
+            origin: That of the study that a new one starts from: it has its task and its seed.
 
         Raises:
             ValueError: The objective is unknown, or an option belongs to another one.
@@ -102,6 +109,9 @@ class SearchConfig:
             "seed": 0,
         }
         options = recipe.defaults
+        if origin is not None:
+            defaults["seed"] = origin.seed
+            options |= recipe.task(origin.recipe.task(origin.options))
         if stored is not None:
             defaults = {name: getattr(stored, name) for name in defaults}
             if stored.objective == name:

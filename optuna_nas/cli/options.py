@@ -32,7 +32,7 @@ Artifacts = Annotated[
 ]
 
 
-def next_command(name: str, study: str, storage: str) -> str:
+def next_command(name: str, study: str, storage: str, *more: str) -> str:
     """A command on the study as it can be typed here, without what is the default."""
     from optuna_nas.storages import public_address
 
@@ -41,7 +41,7 @@ def next_command(name: str, study: str, storage: str) -> str:
         words += ["--study", study]
     if storage != os.environ.get(STORAGE_VARIABLE, DEFAULT_STORAGE):
         words += ["--storage", public_address(storage)]
-    return shlex.join(words)
+    return shlex.join([*words, *more])
 
 
 def _program() -> list[str]:

@@ -43,7 +43,7 @@ def best(study: Study = DEFAULT_STUDY, storage: Storage = DEFAULT_STORAGE) -> No
         parts = report_parts(found)
     if not show_best(console, found, parts):
         raise UserError(f"The study {study!r} has no complete trial yet.")
-    _print_next(console, next_command("export", study, storage))
+    _print_next(console, _following(found, storage))
 
 
 def report(
@@ -57,11 +57,13 @@ def report(
     with mendable():
         found = load_study(study, storage)
         parts = report_parts(found)
+        folder = artifacts_folder(found)
     with mendable(OSError):
-        path = write_report(found, output or Path(f"{safe_name(study)}-report.html"), parts=parts)
+        target = output or Path(f"{safe_name(study)}-report.html")
+        path = write_report(found, target, parts=parts, artifacts=folder)
     console = Console()
     console.print(f"Written: [bold]{escape(str(path))}[/] (open it in a browser)", soft_wrap=True)
-    _print_next(console, next_command("export", study, storage))
+    _print_next(console, _following(found, storage))
 
 
 def export(
@@ -203,6 +205,30 @@ def report_parts(study: optuna.Study) -> ReportParts:
     if CONFIG_ATTRIBUTE not in study.user_attrs:
         return CELLS
     return stored_config(study).recipe.report_parts()
+
+
+def artifacts_folder(study: optuna.Study) -> str | None:
+    """Where the artifacts of a study are; None if it does not say, or there is no such folder."""
+    from optuna_nas.cli.studies import CONFIG_ATTRIBUTE, stored_config
+
+    if CONFIG_ATTRIBUTE not in study.user_attrs:
+        return None
+    folder = stored_config(study).artifacts
+    return folder if Path(folder).is_dir() else None
+
+
+def _following(study: optuna.Study, storage: str) -> str:
+    """What comes after looking at a study: to export a network, or to train what was found."""
+    from optuna_nas.cli.origin import best_architectures
+    from optuna_nas.cli.studies import CONFIG_ATTRIBUTE, stored_config
+    from optuna_nas.visualization.records import stored_space
+
+    name = study.study_name
+    if CONFIG_ATTRIBUTE not in study.user_attrs or stored_config(study).recipe.trains:
+        return next_command("export", name, storage)
+    found = len(best_architectures(study, stored_space(study)[0]))
+    more = ("--start-from", name, "--trials", str(max(found, 1)))
+    return next_command("search", f"{name}-trained", storage, *more)
 
 
 def _best_trial(study: optuna.Study) -> FrozenTrial:

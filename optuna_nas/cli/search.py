@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 _SEARCH = "The search"
 _OBJECTIVES = "; ".join(f"{recipe.name}: {recipe.summary}" for recipe in RECIPES.values())
 _SAMPLER = defaults_in_words({recipe.name: recipe.sampler for recipe in RECIPES.values()})
+_TRIALS = defaults_in_words({recipe.name: recipe.trials for recipe in RECIPES.values()})
 _PRUNER = defaults_in_words({recipe.name: recipe.pruner for recipe in RECIPES.values()})
 
 
@@ -68,13 +69,13 @@ def search(
         ),
     ] = None,
     trials: Annotated[
-        int,
+        int | None,
         typer.Option(
             min=1,
-            help="Finished trials the study should have in the end.",
+            help="Finished trials the study should have in the end." + _TRIALS,
             rich_help_panel=_SEARCH,
         ),
-    ] = 50,
+    ] = None,
     more: Annotated[
         int,
         typer.Option(
@@ -87,6 +88,13 @@ def search(
         str | None,
         typer.Option(
             help="Start no trial after this time: 90s, 15m, 2h.", rich_help_panel=_SEARCH
+        ),
+    ] = None,
+    start_from: Annotated[
+        str | None,
+        typer.Option(
+            help="Train first what the best trials of this study found; space and data are its.",
+            rich_help_panel=_SEARCH,
         ),
     ] = None,
     workers: Annotated[
@@ -108,6 +116,7 @@ def search(
     In a study that exists already, options that are not given are as they were.
     """
     from optuna_nas.cli.config import Given, SearchConfig
+    from optuna_nas.cli.origin import load_origin, queue_architectures
     from optuna_nas.cli.studies import find_config, open_study
 
     given = Given(study, storage, objective, artifacts, sampler, pruner, seed, options)
@@ -115,7 +124,9 @@ def search(
     with mendable():
         limit = seconds(timeout)
         stored = find_config(study, storage)
-        config = SearchConfig.resolve(given, stored)
+        origin = load_origin(start_from, study, storage)
+        config = SearchConfig.resolve(given, stored, origin)
+        target = trials or config.recipe.trials
         with console.status("Reading the data ..."):
             # All that can be wrong is found here, before anything is written or trained.
             if stored is not None:
@@ -125,12 +136,16 @@ def search(
             made = config.make_objective()
             check_sampler(config, made)
         opened, changes = open_study(config, made)
+        if start_from is not None:
+            queued = queue_architectures(opened, config, start_from, made, target)
+            words = f"The best {queued} architectures of {start_from} are trained first."
+            console.print(escape(words), soft_wrap=True)
     if inherited := config.inherited(given):
         words = ", ".join(f"{name.replace('_', ' ')} {v}" for name, v in inherited.items())
         console.print(f"As in the study so far: {escape(words)}.", soft_wrap=True)
     if changes:
         console.print(f"Changed in the study: {escape('; '.join(changes))}.", soft_wrap=True)
-    run(console, opened, config, trials=trials, more=more, limit=limit, workers=workers)
+    run(console, opened, config, trials=target, more=more, limit=limit, workers=workers)
 
 
 def check_sampler(config: SearchConfig, objective: Objective) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from optuna_nas.export.ensemble import export_ensemble
 from optuna_nas.export.model import export_model
 from optuna_nas.export.trial import ImageObjective, export_trial
 
-__all__ = ["ImageObjective", "export_model", "export_trial"]
+__all__ = ["ImageObjective", "export_ensemble", "export_model", "export_trial"]

@@ -42,7 +42,7 @@ def export_model(
     network: nn.Module,
     folder: str | Path,
     *,
-    architecture: Architecture,
+    architecture: Architecture | Sequence[Architecture],
     image_shape: Sequence[int],
     class_names: Sequence[str],
     mean: Sequence[float],
@@ -57,7 +57,7 @@ def export_model(
         network: Maps images `B C H W` to logits `B classes` in evaluation mode; it is not
             changed.
         folder: Where to; its parent folders are made.
-        architecture: What the network was built from.
+        architecture: What the network was built from; several for an ensemble, one a member.
         image_shape: The shape `(C, H, W)` of an image.
         class_names: The classes by number.
         mean: The mean of each channel that images were normalised with, pixel values in 0..1.
@@ -79,9 +79,7 @@ def export_model(
     network = _portable(network)
     program = _program(network, shape, len(class_names))
     description = {
-        "architecture": str(architecture),
-        "params": architecture.params,
-        "space": architecture.space.to_dict(),
+        **_described(architecture),
         "image_shape": shape,
         "class_names": list(class_names),
         "mean": [float(value) for value in mean],
@@ -102,6 +100,20 @@ def export_model(
     }
     write_folder(target, files)
     return target
+
+
+def _described(architecture: Architecture | Sequence[Architecture]) -> dict[str, Any]:
+    if not isinstance(architecture, Sequence):
+        return {
+            "architecture": str(architecture),
+            "params": architecture.params,
+            "space": architecture.space.to_dict(),
+        }
+    return {
+        "architecture": [str(member) for member in architecture],
+        "params": [member.params for member in architecture],
+        "space": architecture[0].space.to_dict(),
+    }
 
 
 def _portable(network: nn.Module) -> nn.Module:

@@ -68,7 +68,7 @@ from optuna_nas.relaxations import (
     Supernet,
     build_supernet,
 )
-from optuna_nas.spaces import SearchSpace
+from optuna_nas.spaces import SearchSpace, remember_space
 from optuna_nas.trials import ArtifactFolder, TrialRun
 from optuna_nas.visualization.cells import cell_svg
 from optuna_nas.visualization.curves import learning_curve_svg
@@ -148,7 +148,7 @@ class Darts:
     """
 
     directions = (optuna.study.StudyDirection.MAXIMIZE,)
-    metric_names = ("validation accuracy",)
+    metric_names = ("validation accuracy of the supernet",)
 
     def __init__(
         self,
@@ -247,6 +247,7 @@ class Darts:
             ValueError: The study does not maximise.
         """
         check_directions(trial, self.metric_names, self.directions)
+        remember_space(trial, self.space, derived=True)
         recipe = self._recipe(trial)
         chosen = {k: v for k, v in vars(recipe).items() if k != "augmentation"}
         with TrialRun(trial, self.artifacts, fingerprint={**chosen, **self.settings()}) as run:

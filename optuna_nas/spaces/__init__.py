@@ -15,7 +15,7 @@ from optuna_nas.spaces.nasbench101 import (
     NASBench101Space,
 )
 from optuna_nas.spaces.nasbench201 import NAS_BENCH_201_OPERATIONS, NASBench201Space
-from optuna_nas.spaces.study import recall_space
+from optuna_nas.spaces.study import recall_space, remember_space
 
 __all__ = [
     "DARTS_OPERATIONS",
@@ -37,5 +37,6 @@ __all__ = [
     "PathBlock",
     "SearchSpace",
     "recall_space",
+    "remember_space",
     "space_from_dict",
 ]

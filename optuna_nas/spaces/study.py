@@ -1,8 +1,10 @@
 """Where a study keeps the description of its search space.
 
 The first `SearchSpace.suggest` of a study writes the description to a user attribute; samplers
-read it back. Both go through the storage, because some pruners hand samplers a restricted study
-without `user_attrs`.
+read it back. A search that is one trial, and derives architectures instead of suggesting their
+parameters, writes the description of theirs to another attribute, which samplers leave alone.
+All go through the storage, because some pruners hand samplers a restricted study without
+`user_attrs`.
 """
 
 from __future__ import annotations
@@ -17,19 +19,25 @@ if TYPE_CHECKING:
     from optuna_nas.spaces.base import SearchSpace
 
 SPACE_ATTRIBUTE = "optuna_nas:space"
-"""Study user attribute with the description of the space."""
+"""Study user attribute with the description of the space that trials suggest from."""
 
-_known: WeakKeyDictionary[BaseStorage, dict[int, SearchSpace]] = WeakKeyDictionary()
+DERIVED_ATTRIBUTE = "optuna_nas:derived_space"
+"""Study user attribute with that of the architectures which trials derive."""
+
+_known: WeakKeyDictionary[BaseStorage, dict[tuple[int, str], SearchSpace]] = WeakKeyDictionary()
 
 
-def remember_space(trial: optuna.trial.BaseTrial, space: SearchSpace) -> None:
+def remember_space(
+    trial: optuna.trial.BaseTrial, space: SearchSpace, *, derived: bool = False
+) -> None:
     """Store the space on the trial's study, once.
 
     Trials without a study (`FixedTrial`, `FrozenTrial`) are left alone.
 
     Args:
-        trial: The trial that is about to sample from the space.
-        space: The space it samples from.
+        trial: The trial that is about to sample from the space, or to search in it.
+        space: The space.
+        derived: Whether the trial derives architectures of the space itself.
 
     Raises:
         ValueError: The study already searches another space.
@@ -37,10 +45,11 @@ def remember_space(trial: optuna.trial.BaseTrial, space: SearchSpace) -> None:
     study = getattr(trial, "study", None)
     if study is None:
         return
-    stored = recall_space(study)
+    stored = recall_space(study, derived=derived)
     if stored is None:
-        study._storage.set_study_user_attr(study._study_id, SPACE_ATTRIBUTE, space.to_dict())
-        _known.setdefault(study._storage, {})[study._study_id] = space
+        key = _attribute(derived)
+        study._storage.set_study_user_attr(study._study_id, key, space.to_dict())
+        _known.setdefault(study._storage, {})[study._study_id, key] = space
     elif stored is not space and stored != space:
         raise ValueError(
             f"The study {study.study_name!r} searches {stored!r}, but this trial samples from "
@@ -48,21 +57,26 @@ def remember_space(trial: optuna.trial.BaseTrial, space: SearchSpace) -> None:
         )
 
 
-def recall_space(study: optuna.Study | Any) -> SearchSpace | None:
+def recall_space(study: optuna.Study | Any, *, derived: bool = False) -> SearchSpace | None:
     """Return the space stored on a study, or None.
 
     Args:
         study: The study, or the restricted view of it that a pruner hands to a sampler.
+        derived: Whether to return that of the architectures which the trials derive.
 
     Raises:
         ValueError: The description names a space class this process does not know.
     """
     from optuna_nas.spaces.base import space_from_dict
 
-    spaces = _known.setdefault(study._storage, {})
-    if study._study_id not in spaces:
-        description = study._storage.get_study_user_attrs(study._study_id).get(SPACE_ATTRIBUTE)
+    spaces, key = _known.setdefault(study._storage, {}), (study._study_id, _attribute(derived))
+    if key not in spaces:
+        description = study._storage.get_study_user_attrs(study._study_id).get(key[1])
         if description is None:
             return None
-        spaces[study._study_id] = space_from_dict(description)
-    return spaces[study._study_id]
+        spaces[key] = space_from_dict(description)
+    return spaces[key]
+
+
+def _attribute(derived: bool) -> str:
+    return DERIVED_ATTRIBUTE if derived else SPACE_ATTRIBUTE

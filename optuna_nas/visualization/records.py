@@ -150,7 +150,7 @@ def objective_name(study: optuna.Study, objective: int) -> str:
 def stored_space(study: optuna.Study) -> tuple[SearchSpace | None, str]:
     """Return the space stored on a study, or None and the reason why there is none."""
     try:
-        space = recall_space(study)
+        space = recall_space(study) or recall_space(study, derived=True)
     except (ValueError, LookupError, TypeError) as error:  # made elsewhere, or by hand
         return None, f"The space stored on the study cannot be read here: {error}"
     return space, "" if space else "No search space is stored on the study."

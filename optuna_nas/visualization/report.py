@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timezone
 from importlib import resources
 from pathlib import Path
@@ -20,12 +21,15 @@ from typing import TYPE_CHECKING, Any, get_args
 import optuna
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
+from optuna.artifacts import get_all_artifact_meta
+from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 from plotly.offline import get_plotlyjs
 
 from optuna_nas._version import __version__
 from optuna_nas.errors import UserError
+from optuna_nas.trials.folder import ArtifactFolder
 from optuna_nas.trials.states import write_atomically
 from optuna_nas.visualization.columns import trial_columns
 from optuna_nas.visualization.description import describe_search, describe_space
@@ -67,6 +71,7 @@ def write_report(
     *,
     title: str | None = None,
     parts: ReportParts = CELLS,
+    artifacts: str | Path | None = None,
 ) -> Path:
     """Write a report of a study as one HTML file without external references.
 
@@ -75,30 +80,36 @@ def write_report(
         path: The file; it is replaced in one step if it exists.
         title: The heading; None is the study's name.
         parts: How the trials' architectures are drawn, and what else is shown of them.
+        artifacts: Folder of the study's artifacts; None, or what is not there, shows none of the
+            pictures that trials have published.
 
     Returns:
         The path, absolute.
 
     Raises:
         UserError: `path` is a folder.
+        ValueError: `artifacts` is no folder.
         OSError: The file cannot be written.
     """
     target = Path(path).expanduser().absolute()
     if target.is_dir():
         raise UserError(f"`path` is {str(path)!r}, which is a folder; needed is a file name.")
-    page = _render(study, study.study_name if title is None else title, parts)
+    folder = None if artifacts is None else ArtifactFolder(Path(artifacts))
+    page = _render(study, study.study_name if title is None else title, parts, folder)
     write_atomically(target, page.encode("utf-8", "replace"))
     return target
 
 
-def _render(study: optuna.Study, title: str, parts: ReportParts) -> str:
+def _render(
+    study: optuna.Study, title: str, parts: ReportParts, folder: ArtifactFolder | None
+) -> str:
     records = read_records(study)
     best = best_records(study, records)
     template = _template()
     plotly_js = Markup(get_plotlyjs())
     page_js = Markup("".join(template.blocks["script"](template.new_context())))
     pictures = _pictures(study, _ranked(study, records), parts, _MAX_CELLS)
-    picture = next((drawing for record, drawing in pictures if record in best), None)
+    drawn = [drawing for record, drawing in pictures if record in best]
     return template.render(
         title=title,
         study_name=study.study_name,
@@ -116,8 +127,9 @@ def _render(study: optuna.Study, title: str, parts: ReportParts) -> str:
         best_tiles=_tiles(best[0]) if best else [],
         extremes=_extremes(study, best),
         best_numbers={record.number for record in best},
-        best_facts=_facts(study, best[0], parts, with_params=picture is None) if best else {},
-        picture=picture,
+        best_facts=_facts(study, best[0], parts, with_params=not drawn) if best else {},
+        drawn=drawn,
+        published=_published(study, best[0], parts, folder) if best and folder else [],
         gallery=parts.gallery if len(study.directions) == 1 else parts.front,
         pictures=pictures,
         figures=[_figure(plot) for plot in (*_plots(study, records), *parts.figures(study))],
@@ -171,12 +183,33 @@ def _pictures(
     trials = study.get_trials(deepcopy=False)
     pictures: dict[str, tuple[TrialRecord, Markup]] = {}
     for record in records:
-        drawing = parts.draw(trials[record.number], space)
-        if drawing is not None and drawing.key not in pictures:
-            pictures[drawing.key] = record, Markup(drawing.svg())
-        if len(pictures) == limit:
+        for drawing in parts.draw(trials[record.number], space):
+            if drawing.key not in pictures:
+                pictures[drawing.key] = record, Markup(drawing.svg())
+        if len(pictures) >= limit:
             break
     return list(pictures.values())
+
+
+def _published(
+    study: optuna.Study, record: TrialRecord, parts: ReportParts, folder: ArtifactFolder
+) -> list[tuple[str, str]]:
+    """The pictures that a trial has published, as headings and addresses that hold them.
+
+    They are shown as images, within which a browser runs nothing and loads nothing.
+    """
+    trial = study.get_trials(deepcopy=False)[record.number]
+    ids = {
+        meta.filename: meta.artifact_id
+        for meta in get_all_artifact_meta(trial, storage=study._storage)
+    }
+    found = []
+    for name, heading in parts.published.items():
+        with suppress(LookupError, ArtifactNotFound, OSError, ValueError):
+            with folder.store.open_reader(ids[name]) as file:
+                content = base64.b64encode(file.read()).decode()
+            found.append((heading, f"data:image/svg+xml;base64,{content}"))
+    return found
 
 
 def _tiles(record: TrialRecord) -> list[tuple[str, str]]:

@@ -1,8 +1,9 @@
 """What a report and the terminal show of the trials of one objective.
 
 Most of a report is the same for every study. What differs is one small object: how the
-architecture of a trial is drawn, what the drawings are called, which user attributes are worth
-showing, and which figures are added. `CELLS` is that of cells, and of spaces without drawings.
+architectures of a trial are drawn, what the drawings are called, which user attributes are worth
+showing, which figures are added, and which files that trials have published. `CELLS` is that of
+cells, and of spaces without drawings.
 """
 
 from __future__ import annotations
@@ -12,6 +13,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from rich.console import Group
+from rich.text import Text
+
+from optuna_nas.trials.architectures import trial_architectures
 from optuna_nas.visualization.cells import cell_svg, cell_text
 from optuna_nas.visualization.formats import format_value
 
@@ -27,7 +32,7 @@ __all__ = ["CELLS", "Drawing", "ReportParts", "attribute_texts"]
 
 
 class Drawing(NamedTuple):
-    """The drawing of a trial's architecture.
+    """The drawing of an architecture.
 
     Attributes:
         key: Equal for architectures that are the same, which are drawn once.
@@ -38,18 +43,22 @@ class Drawing(NamedTuple):
     svg: Callable[[], str]
 
 
-def draw_cell(trial: FrozenTrial, space: SearchSpace | None) -> Drawing | None:
-    """Draw the cell of a trial; None if it has none, or no edges to draw."""
-    architecture = None if space is None else space.read(trial.params)
-    if architecture is None or not architecture.graph.edges:  # a flat one is no picture
-        return None
-    return Drawing(architecture.key, partial(cell_svg, architecture))
+def draw_cells(trial: FrozenTrial, space: SearchSpace | None) -> Sequence[Drawing]:
+    """Draw the cells of a trial that have edges to draw."""
+    return [
+        Drawing(architecture.key, partial(cell_svg, architecture))
+        for architecture in trial_architectures(trial, space)
+        if architecture.graph.edges  # a flat one is no picture
+    ]
 
 
-def write_cell(trial: FrozenTrial, space: SearchSpace | None) -> RenderableType | None:
-    """Draw the cell of a trial for the terminal; None if it has none."""
-    architecture = None if space is None else space.read(trial.params)
-    return None if architecture is None else cell_text(architecture)
+def write_cells(trial: FrozenTrial, space: SearchSpace | None) -> RenderableType | None:
+    """Draw the cells of a trial for the terminal; None if it has none."""
+    drawn = [cell_text(architecture) for architecture in trial_architectures(trial, space)]
+    if len(drawn) < 2:
+        return drawn[0] if drawn else None
+    headed = ((Text(f"member {n}", "bold"), cell) for n, cell in enumerate(drawn, start=1))
+    return Group(*(part for pair in headed for part in (*pair, "")))
 
 
 def _no_figures(study: optuna.Study) -> Sequence[go.Figure]:
@@ -63,18 +72,21 @@ class ReportParts:
     Attributes:
         gallery: The heading of the drawings of the best trials.
         front: That of the drawings of a Pareto front.
-        draw: Draws the architecture of a trial, given its space; None if there is nothing.
-        write: Draws it for the terminal.
+        draw: Draws the architectures of a trial, given their space.
+        write: Draws them for the terminal; None if there is nothing.
         attributes: User attributes of the best trial to show, with their headings.
         figures: Figures to add, with a title each; those without data say why in an annotation.
+        published: Pictures (SVG) that trials publish and that are shown of the best one, by the
+            names of their files, with their headings.
     """
 
     gallery: str = "The best cells"
     front: str = "Cells on the Pareto front"
-    draw: Callable[[FrozenTrial, SearchSpace | None], Drawing | None] = draw_cell
-    write: Callable[[FrozenTrial, SearchSpace | None], RenderableType | None] = write_cell
+    draw: Callable[[FrozenTrial, SearchSpace | None], Sequence[Drawing]] = draw_cells
+    write: Callable[[FrozenTrial, SearchSpace | None], RenderableType | None] = write_cells
     attributes: Mapping[str, str] = field(default_factory=dict)
     figures: Callable[[optuna.Study], Sequence[go.Figure]] = _no_figures
+    published: Mapping[str, str] = field(default_factory=dict)
 
 
 CELLS = ReportParts()

@@ -72,6 +72,6 @@ def _axes(total: int, scale: float) -> list[str]:
         ]
     diagonal = f"M{_LEFT:g} {bottom:g}l{_SIDE:g} {-_SIDE:g}"
     elements.append(element("path", d=diagonal, stroke=MUTED, stroke_dasharray="4 4"))
-    name = "λ; up: shared edges; filled: members of the ensemble"
+    name = "λ; up: shared edges; filled: the members"
     elements.append(text(_LEFT, bottom + 38, name, size=11, fill=INK))
     return elements

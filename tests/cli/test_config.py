@@ -12,7 +12,7 @@ import pytest
 
 from optuna_nas.cli.config import SAMPLERS, Given, SearchConfig
 from optuna_nas.cli.objectives import RECIPES
-from optuna_nas.cli.objectives.cell_cnn import SPACES, make_space
+from optuna_nas.cli.objectives.images import SPACES, make_space
 from optuna_nas.cli.options import seconds
 from optuna_nas.cli.pruners import PRUNERS
 from optuna_nas.samplers import ArchitectureSampler, BananasSampler

@@ -62,7 +62,7 @@ def test_every_command_has_help(name: str) -> None:
 def test_search_names_what_can_be_chosen() -> None:
     from optuna_nas.cli.config import SAMPLERS
     from optuna_nas.cli.objectives import RECIPES
-    from optuna_nas.cli.objectives.cell_cnn import SPACES
+    from optuna_nas.cli.objectives.images import SPACES
     from optuna_nas.cli.pruners import PRUNERS
 
     text = CliRunner().invoke(app, ["search", "--help"], terminal_width=200).stdout
@@ -76,10 +76,15 @@ def test_options_are_grouped_by_the_objectives_that_have_them() -> None:
     options = {title: set(re.findall(r"│ --([a-z-]+)", panel)) for title, panel in panels.items()}
     assert {"sampler", "pruner", "seed"} <= options["The search"]
     assert {"data", "epochs", "device"} <= options["Every objective"]
-    assert {"channels", "space"} <= options["Objective cell-cnn"]
+    assert {"channels", "space"} <= options["Objective cell-cnn, darts and edge-nes"]
+    assert {"order", "xi"} <= options["Objective darts"]
+    assert {"members", "candidates"} <= options["Objective edge-nes"]
     assert {"model", "max-layers"} <= options["Objective layer-drop-bert"]
     words = " ".join(re.sub("[│\\n]", " ", panels["Every objective"]).split())
-    assert "--epochs" in words and "[default: 12 (cell-cnn), 2 (layer-drop-bert)]" in words
+    assert (
+        "--epochs" in words
+        and words.count("(cell-cnn and edge-nes), 2 (layer-drop-bert), 20 (darts)]") == 1
+    )
 
 
 def test_version(command: Callable[..., tuple[int, str, str]]) -> None:

@@ -31,16 +31,16 @@ def masks(*trials: tuple[str, float], maximize: bool = True) -> optuna.Study:
 def test_an_objective_has_a_report_of_its_own(tmp_path: Path) -> None:
     drawn: list[int] = []
 
-    def draw(trial: FrozenTrial, space: SearchSpace | None) -> Drawing | None:
+    def draw(trial: FrozenTrial, space: SearchSpace | None) -> list[Drawing]:
         assert space is None  # what there is to draw need not be in the parameters
         if "genotype" not in trial.user_attrs:
-            return None
+            return []
 
         def svg() -> str:
             drawn.append(trial.number)
             return f"<svg>{trial.user_attrs['genotype']}</svg>"
 
-        return Drawing(trial.user_attrs["genotype"], svg)
+        return [Drawing(trial.user_attrs["genotype"], svg)]
 
     figure = go.Figure(layout={"title": {"text": "Weights <of> operations"}})
     figure.add_scatter(y=[1, 2])

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from optuna_nas.cli.named import made, named, unfit
-from optuna_nas.cli.objectives.images import IMAGE_OPTIONS, describe_images, make_images
+from optuna_nas.cli.objectives.images import (
+    IMAGE_OPTIONS,
+    describe_images,
+    image_command,
+    make_image_space,
+    make_images,
+    make_space,
+    space_option,
+)
 from optuna_nas.cli.objectives.recipe import Option, Options, Recipe
-from optuna_nas.errors import UserError
 
 if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial
 
     from optuna_nas.objectives import CellCNN
-    from optuna_nas.spaces import SearchSpace
     from optuna_nas.visualization.report_parts import ReportParts
 
-__all__ = ["CELL_CNN", "SPACES", "make_space"]
-
-SPACES = {
-    "nasbench101": "optuna_nas.spaces:NASBench101Space",
-    "nasbench201": "optuna_nas.spaces:NASBench201Space",
-    "darts": "optuna_nas.spaces:DARTSSpace",
-    "edge-nes": "optuna_nas.spaces:EdgeNESSpace",
-}
+__all__ = ["CELL_CNN"]
 
 _TRAINING = (
     Option("epochs", int, 12, "Passes over the training data.", minimum=1),
@@ -41,32 +38,10 @@ _TRAINING = (
 )
 
 
-def make_space(options: Options) -> SearchSpace:
-    """Make the space of cells.
-
-    Raises:
-        ValueError: The option `space` names none.
-    """
-    from optuna_nas.spaces import SearchSpace
-
-    name = options["space"]
-    found = named("space", name, SPACES)
-    space = made("space", name, found) if isinstance(found, type) else found
-    if not isinstance(space, SearchSpace):
-        raise unfit("space", name, space, "a SearchSpace")
-    return space
-
-
 def _make_objective(options: Options, seed: int, artifacts: str) -> CellCNN:
-    from optuna_nas.networks import has_network
     from optuna_nas.objectives import CellCNN
 
-    space = make_space(options)
-    if not has_network(space):
-        raise UserError(
-            f"`space` is {options['space']!r}, a {space.name}, which has no networks; allowed are "
-            f"{sorted(SPACES)} and module:object with a space of cells."
-        )
+    space = make_image_space(options)
     data = make_images(options, seed)
     training = {option.name: options[option.name] for option in _TRAINING}
     return CellCNN(space, data, seed=seed, artifacts=artifacts, **training)
@@ -100,10 +75,6 @@ def _export(
     return export_trial(objective, study, trial, folder, overwrite=overwrite)
 
 
-def _use(folder: Path) -> str:
-    return f"{shlex.join(['python', str(folder / 'predict.py')])} IMAGE ..."
-
-
 def _report_parts() -> ReportParts:
     from optuna_nas.visualization.report_parts import CELLS
 
@@ -114,12 +85,7 @@ CELL_CNN = Recipe(
     name="cell-cnn",
     summary="train the network of a cell on images",
     options=(
-        Option(
-            "space",
-            str,
-            "nasbench201",
-            "nasbench201, nasbench101, darts, edge-nes, or module:object for your own.",
-        ),
+        space_option("nasbench201"),
         *IMAGE_OPTIONS,
         *_TRAINING,
     ),
@@ -127,7 +93,7 @@ CELL_CNN = Recipe(
     steps=_steps,
     describe=_describe,
     export=_export,
-    use=_use,
+    use=image_command,
     report_parts=_report_parts,
     know=make_space,
 )

@@ -1,29 +1,60 @@
-"""The options of objectives that train on images, and the images made from them."""
+"""The options of objectives that train cells on images, and what is made from them."""
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from optuna_nas.cli.named import made, named, unfit
 from optuna_nas.cli.objectives.recipe import Option, Options
+from optuna_nas.errors import UserError
 
 if TYPE_CHECKING:
     from optuna_nas.data import ImageData
+    from optuna_nas.spaces import SearchSpace
 
-__all__ = ["IMAGE_OPTIONS", "describe_images", "make_images"]
+__all__ = [
+    "IMAGE_OPTIONS",
+    "SPACES",
+    "describe_images",
+    "image_command",
+    "make_image_space",
+    "make_images",
+    "make_space",
+    "space_option",
+]
 
-IMAGE_OPTIONS = (
-    Option(
-        "data",
-        str,
-        "digits",
-        "digits, a folder or file of images, or a dataset of the Hugging Face hub.",
-    ),
-    Option("image_column", str, None, "Column of the images."),
-    Option("label_column", str, None, "Column of the labels."),
-    Option("image_size", int, None, "Resize to this side."),
-    Option("train_size", int, None, "Training examples to use."),
-    Option("validation_size", int, None, "Validation examples to use."),
-    Option("test_size", int, None, "Test examples to use."),
+SPACES = {
+    "nasbench101": "optuna_nas.spaces:NASBench101Space",
+    "nasbench201": "optuna_nas.spaces:NASBench201Space",
+    "darts": "optuna_nas.spaces:DARTSSpace",
+    "edge-nes": "optuna_nas.spaces:EdgeNESSpace",
+}
+
+
+def space_option(default: str) -> Option:
+    """The option that names the space, with the default of an objective."""
+    words = "nasbench201, nasbench101, darts, edge-nes, or module:object for your own."
+    return Option("space", str, default, words, task=True)
+
+
+IMAGE_OPTIONS = tuple(
+    Option(name, kind, default, words, task=True)
+    for name, kind, default, words in (
+        (
+            "data",
+            str,
+            "digits",
+            "digits, a folder or file of images, or a dataset of the Hugging Face hub.",
+        ),
+        ("image_column", str, None, "Column of the images."),
+        ("label_column", str, None, "Column of the labels."),
+        ("image_size", int, None, "Resize to this side."),
+        ("train_size", int, None, "Training examples to use."),
+        ("validation_size", int, None, "Validation examples to use."),
+        ("test_size", int, None, "Test examples to use."),
+    )
 )
 
 
@@ -37,6 +68,44 @@ def make_images(options: Options, seed: int) -> ImageData:
 
     names = [option.name for option in IMAGE_OPTIONS if option.name != "data"]
     return load_images(options["data"], seed=seed, **{name: options[name] for name in names})
+
+
+def make_image_space(options: Options) -> SearchSpace:
+    """Make the space of cells.
+
+    Raises:
+        ValueError: The option `space` names none, or one without networks.
+    """
+    from optuna_nas.networks import has_network
+
+    space = make_space(options)
+    if not has_network(space):
+        raise UserError(
+            f"`space` is {options['space']!r}, a {space.name}, which has no networks; allowed are "
+            f"{sorted(SPACES)} and module:object with a space of cells."
+        )
+    return space
+
+
+def make_space(options: Options) -> SearchSpace:
+    """Make the space that the option `space` names.
+
+    Raises:
+        ValueError: It names none.
+    """
+    from optuna_nas.spaces import SearchSpace
+
+    name = options["space"]
+    found = named("space", name, SPACES)
+    space = made("space", name, found) if isinstance(found, type) else found
+    if not isinstance(space, SearchSpace):
+        raise unfit("space", name, space, "a SearchSpace")
+    return space
+
+
+def image_command(folder: Path) -> str:
+    """The command that uses an exported network on images."""
+    return f"{shlex.join(['python', str(folder / 'predict.py')])} IMAGE ..."
 
 
 def describe_images(data: ImageData) -> str:

@@ -20,12 +20,15 @@ if TYPE_CHECKING:
 
 __all__ = ["LAYER_DROP_BERT"]
 
-_LOADING = (
-    Option("text_column", str, None, "Column of the texts."),
-    Option("label_column", str, None, "Column of the labels."),
-    Option("train_size", int, None, "Training examples to use."),
-    Option("validation_size", int, None, "Validation examples to use."),
-    Option("test_size", int, None, "Test examples to use."),
+_LOADING = tuple(
+    Option(name, kind, None, words, task=True)
+    for name, kind, words in (
+        ("text_column", str, "Column of the texts."),
+        ("label_column", str, "Column of the labels."),
+        ("train_size", int, "Training examples to use."),
+        ("validation_size", int, "Validation examples to use."),
+        ("test_size", int, "Test examples to use."),
+    )
 )
 
 _TRAINING = (
@@ -155,12 +158,14 @@ LAYER_DROP_BERT = Recipe(
             str,
             "google-bert/bert-base-uncased",
             "A folder of a model and its tokenizer, or a model of the Hugging Face hub.",
+            task=True,
         ),
         Option(
             "data",
             str,
             "stanfordnlp/sst2",
             "a folder or file of texts, or a dataset of the Hugging Face hub.",
+            task=True,
         ),
         *_LOADING,
         *_TRAINING,

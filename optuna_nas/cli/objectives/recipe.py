@@ -47,6 +47,8 @@ class Option:
         minimum: The least number that the parser lets through.
         decides: Whether the values of trials depend on it. If so, it is stored on the study and
             stays as it is; if not, as a device, it is each machine's own.
+        task: Whether it says what is searched and on which data. A search that starts from
+            another one has the same task.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Option:
     help: str
     minimum: int | None = None
     decides: bool = True
+    task: bool = False
 
     @property
     def flag(self) -> str:
@@ -124,6 +127,9 @@ class Recipe:
         sampler: The sampler if none is chosen.
         pruner: The pruner if none is chosen.
         sampler_arguments: By the name of a sampler, its arguments beside the seed.
+        trials: How many trials a study has in the end if it is not said.
+        trains: Whether a trial trains a network that can be exported. If not, the command that
+            follows is a search that starts from this one.
     """
 
     name: str
@@ -141,11 +147,17 @@ class Recipe:
     sampler: str = "bananas"
     pruner: str = "percentile"
     sampler_arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    trials: int = 50
+    trains: bool = True
 
     @property
     def defaults(self) -> dict[str, Any]:
         """The default of each option."""
         return {option.name: option.default for option in self.options}
+
+    def task(self, options: Options) -> dict[str, Any]:
+        """The options that say what is searched and on which data."""
+        return {o.name: options[o.name] for o in self.options if o.task and o.name in options}
 
     def deciding(self, options: Options) -> dict[str, Any]:
         """The options that the values of trials depend on."""

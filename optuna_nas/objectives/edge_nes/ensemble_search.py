@@ -63,7 +63,7 @@ from optuna_nas.objectives.training import (
     chosen_augmentation,
     probabilities,
 )
-from optuna_nas.spaces import SearchSpace
+from optuna_nas.spaces import SearchSpace, remember_space
 from optuna_nas.trials import ArtifactFolder, TrialRun, load_weights
 
 if TYPE_CHECKING:
@@ -177,6 +177,7 @@ class EnsembleSearch:
             ValueError: The study does not maximise.
         """
         check_directions(trial, self.metric_names, self.directions)
+        remember_space(trial, self.space, derived=True)
         with TrialRun(trial, self.artifacts, fingerprint=self.settings()) as run:
             try:
                 return self._run(trial, run)
