@@ -105,7 +105,7 @@ def test_it_goes_on_with_the_settings_of_the_study(
     code, _, err = call_in(folder, "search", "--objective=cell-cnn")
     assert code == 2 and "objective was 'layer-drop-bert' and is 'cell-cnn'. Use" in err
     code, _, err = call_in(folder, "search", "--channels=4")
-    assert code == 2 and "--channels is an option of the objective cell-cnn, darts and edge-nes" in err
+    assert code == 2 and "--channels is an option of the objective cell-cnn, darts" in err
     stored = load(folder).user_attrs[CONFIG_ATTRIBUTE]
     assert stored["config"]["options"]["max_length"] == 8
 
