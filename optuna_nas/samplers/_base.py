@@ -29,6 +29,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optuna_nas._checks import checked_integer
 from optuna_nas.samplers._history import History
+from optuna_nas.samplers._rankings import RankingBoard
 from optuna_nas.samplers._reading import PROPOSAL_ATTRIBUTE, HistoryReader
 from optuna_nas.spaces import Architecture, FlatSpace, SearchSpace, recall_space
 from optuna_nas.spaces.flat import draw
@@ -53,6 +54,7 @@ class Request:
         pinned: Parameters that are already decided (enqueued or fixed).
         seed: The sampler's seed.
         lean: Whether parts that cannot reach the output are left out of what is proposed.
+        board: Where workers share rankings; None if there is no study to share it on.
     """
 
     study: object
@@ -62,6 +64,7 @@ class Request:
     pinned: dict[str, Any]
     seed: int
     lean: bool = False
+    board: RankingBoard | None = None
 
     def rng(self, *salt: int) -> np.random.Generator:
         """A generator that depends on the seed and the salt only."""
@@ -149,7 +152,16 @@ class ArchitectureSampler(BaseSampler):
             pinned = _pinned(study, trial, space)
             # Dead parts cost time and memory for nothing, which other objectives may measure.
             lean = len(study.directions) > 1 or bool(history.constraints)
-            request = Request(view.token, trial.number, space, history, pinned, self._seed, lean)
+            request = Request(
+                view.token,
+                trial.number,
+                space,
+                history,
+                pinned,
+                self._seed,
+                lean,
+                RankingBoard(study, space),
+            )
             architecture = self._claim(study, trial, request, reader)
         # A conditional parameter that the parent did not have is sampled independently.
         return {name: architecture[name] for name in search_space if name in architecture}
@@ -184,7 +196,7 @@ class ArchitectureSampler(BaseSampler):
             if not self._deduplicate:
                 return architecture
             # Every worker writes before it reads, so of two equal proposals one is seen.
-            taken |= reader.read(study, _trials(study), except_number=trial.number).taken
+            taken |= reader.taken(study, _trials(study), except_number=trial.number)
             if architecture.key not in taken:
                 return architecture
         # Everything within reach is taken: the space is exhausted, so repeat something.

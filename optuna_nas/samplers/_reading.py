@@ -17,7 +17,7 @@ Constraints are those of `trial.set_constraint` and the list that a `constraints
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -58,6 +58,7 @@ class HistoryReader:
     def __init__(self, space: SearchSpace) -> None:
         self._space = space
         self._known: dict[int, _Finished | None] = {}
+        self._proposals: dict[int, tuple[str, Architecture | None]] = {}
 
     def read(
         self, study: optuna.Study, trials: Sequence[FrozenTrial], *, except_number: int
@@ -69,21 +70,42 @@ class HistoryReader:
             trials: All its trials.
             except_number: The trial that asks; it is not pending to itself.
         """
-        signs = [-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in study.directions]
-        finished, keys = [], {}
+        signs = _signs(study)
+        finished = [known for t in trials if (known := self._finished(t, signs)) is not None]
+        keys = {known.trial.number: known.keys for known in finished}
+        pending = self._all_pending(trials, except_number)
+        keys |= {number: frozenset([a.key]) for number, a in pending if a is not None}
+        running = sum(t.state == TrialState.RUNNING for t in trials if t.number != except_number)
+        return History(with_violations(_observations(finished, signs)), keys, running)
+
+    def taken(
+        self, study: optuna.Study, trials: Sequence[FrozenTrial], *, except_number: int
+    ) -> set[str]:
+        """The keys that must not be repeated: `read(...).taken`, without the rest of it."""
+        signs = _signs(study)
+        found: set[str] = set()
         for trial in trials:
-            if trial.state in _FINISHED:
-                if trial.number not in self._known:
-                    self._known[trial.number] = self._look_at(trial, signs)
-                known = self._known[trial.number]
-                if known is not None:
-                    finished.append(known)
-                    keys[trial.number] = known.keys
-            elif not trial.state.is_finished() and trial.number != except_number:
-                architecture = self._pending(trial)
-                if architecture is not None:
-                    keys[trial.number] = frozenset([architecture.key])
-        return History(with_violations(_observations(finished, signs)), keys)
+            if (known := self._finished(trial, signs)) is not None:
+                found |= known.keys
+        pending = self._all_pending(trials, except_number)
+        return found | {
+            architecture.key for _, architecture in pending if architecture is not None
+        }
+
+    def _finished(self, trial: FrozenTrial, signs: Sequence[float]) -> _Finished | None:
+        if trial.state not in _FINISHED:
+            return None
+        if trial.number not in self._known:
+            self._known[trial.number] = self._look_at(trial, signs)
+            self._proposals.pop(trial.number, None)
+        return self._known[trial.number]
+
+    def _all_pending(
+        self, trials: Sequence[FrozenTrial], except_number: int
+    ) -> Iterator[tuple[int, Architecture | None]]:
+        for trial in trials:
+            if not trial.state.is_finished() and trial.number != except_number:
+                yield trial.number, self._pending(trial)
 
     def _look_at(self, trial: FrozenTrial, signs: Sequence[float]) -> _Finished | None:
         architecture = self._space.read(trial.params)
@@ -100,9 +122,11 @@ class HistoryReader:
             trial.datetime_complete or datetime.max,
             trial.constraints,
         )
-        # In a study with conditional parameters a trial uses only some of those proposed.
-        proposed = self._proposed(trial)
-        keys = {a.key for a in (architecture, proposed) if a is not None}
+        keys = {architecture.key}
+        if trial.system_attrs.get(PROPOSAL_ATTRIBUTE) != str(architecture):
+            # In a study with conditional parameters a trial uses only some of those proposed.
+            proposed = self._proposed(trial)
+            keys |= set() if proposed is None else {proposed.key}
         return _Finished(trial, observation, frozenset(keys))
 
     def _pending(self, trial: FrozenTrial) -> Architecture | None:
@@ -115,10 +139,20 @@ class HistoryReader:
         text = trial.system_attrs.get(PROPOSAL_ATTRIBUTE)
         if text is None:
             return None
+        known = self._proposals.get(trial.number)
+        if known is None or known[0] != text:
+            known = self._proposals[trial.number] = text, self._parsed(text)
+        return known[1]
+
+    def _parsed(self, text: str) -> Architecture | None:
         try:
             return self._space.parse(text)
         except ValueError:  # half-written or of another space: it cannot be told what it is
             return None
+
+
+def _signs(study: optuna.Study) -> list[float]:
+    return [-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in study.directions]
 
 
 def _observations(finished: Sequence[_Finished], signs: Sequence[float]) -> list[Observation]:

@@ -34,6 +34,7 @@ from optuna_nas._choices import choose
 from optuna_nas._threads import single_blas_thread
 from optuna_nas.samplers._base import ArchitectureSampler, Request
 from optuna_nas.samplers._history import History
+from optuna_nas.samplers._rankings import Batch, Ranking, RankingBoard
 from optuna_nas.spaces import Architecture, SearchSpace
 from optuna_nas.surrogates import acquisition as acquisitions
 from optuna_nas.surrogates.acquisition import Acquisition
@@ -69,6 +70,9 @@ _IMPROVEMENTS = (acquisitions.ei, acquisitions.pi)
 
 _MOST_VOLUMES = 3
 """Up to so many objectives the hypervolume is the default."""
+
+_ROUNDS = 2
+"""How many trials of each worker share a fit at least, if there are several workers."""
 
 _BATCHES = {0: 2, 100: 5, 500: 10}
 """From which trial on how many trials share a fit, unless `batch_size` is given."""
@@ -187,6 +191,8 @@ class BananasSampler(ArchitectureSampler):
             )
         self._surrogate = Surrogate(self._predictor, self._encoding)
         self._batch: tuple[object, list[Architecture]] | None = None
+        self._ranking: tuple[object, Ranking | None] = None, None
+        self._published: Batch | None = None
 
     @classmethod
     def published(
@@ -215,12 +221,39 @@ class BananasSampler(ArchitectureSampler):
             history = request.history
         if len(history.observations) < startup:
             return ()
+        if request.board is not None and request.history.running and self._deduplicate:
+            return self._shared(request, request.board)
         batch = (request.study, start, request.space, tuple(sorted(request.pinned.items())))
         if self._batch is None or self._batch[0] != batch:
             with single_blas_thread():
                 self._batch = batch, self._rank(request, history, start)
         # Without the check for duplicates each trial of a batch takes its own rank.
         return self._batch[1] if self._deduplicate else self._batch[1][request.number - start :]
+
+    def _shared(self, request: Request, board: RankingBoard) -> Sequence[Architecture]:
+        """Take the ranking that workers share, or make the next one."""
+        number, history = request.number, request.history
+        known = self._ranking[1] if self._ranking[0] is request.study else None
+        last, claim = board.read(known) if not request.pinned else (None, None)
+        self._ranking = request.study, last
+        if last is not None and any(a.key not in history.taken for a in last.architectures):
+            end = last.batch.end
+            if last.batch != self._published:
+                # Who ranked last knows the candidates already, and ranks again in less time.
+                end += last.batch.size
+            claimed = claim is not None and last.batch.end <= number < claim.end
+            if number < end or claimed:
+                return last.for_trial(number)
+        size = self._batch_size or _default_batch(number)[1]
+        batch = Batch(number, max(size, _ROUNDS * (history.running + 1)))
+        if not request.pinned:
+            board.claim(batch)
+        with single_blas_thread():
+            ranked = self._rank(request, history, number)
+        if not request.pinned:
+            board.publish(Ranking(batch, ranked))
+            self._published = batch
+        return ranked
 
     def _rank(self, request: Request, history: History, start: int) -> list[Architecture]:
         """Learn from the history, and return candidates for the batch, best first."""

@@ -1,0 +1,135 @@
+"""Rankings of candidates that workers share, so that one fit serves all of them.
+
+A worker that finds other trials under way
+
+1. takes the last published ranking while its batch lasts;
+2. else claims the next batch, ranks candidates, and publishes them on the study;
+3. if another worker has claimed it, does not wait: it takes what the last ranking has left.
+
+So nothing is awaited, and nothing is lost if a worker dies: its claim ends with its batch. Two
+workers that claim at the same moment both rank, and the later ranking stays. Whoever takes a
+candidate tells so on its trial, so that no other worker takes it (see `_base`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import optuna
+
+    from optuna_nas.spaces import Architecture, SearchSpace
+
+RANKING_ATTRIBUTE = "optuna_nas:ranking"
+CLAIM_ATTRIBUTE = "optuna_nas:ranking_claim"
+"""Study system attributes."""
+
+_SHARE = 3
+"""Candidates of a published ranking, times the size of its batch: some turn out to be taken, and
+some are for those who do not wait."""
+
+_MOST_CHARACTERS = 20_000
+"""Of a published ranking, which every worker reads for every trial."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The trials that one ranking is for.
+
+    Attributes:
+        start: The number of the first one.
+        size: How many there are.
+    """
+
+    start: int
+    size: int
+
+    @property
+    def end(self) -> int:
+        """The number of the first trial behind it."""
+        return self.start + self.size
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Candidates, the best first.
+
+    Attributes:
+        batch: The trials that it is for.
+        architectures: The candidates.
+    """
+
+    batch: Batch
+    architectures: Sequence[Architecture]
+
+    def for_trial(self, number: int) -> Sequence[Architecture]:
+        """The candidates for one of the trials, that of its own rank first.
+
+        So workers that ask at the same moment do not take the same one.
+        """
+        own = min(max(number - self.batch.start, 0), len(self.architectures))
+        return [*self.architectures[own:], *self.architectures[:own]]
+
+
+class RankingBoard:
+    """Where the workers of a study publish rankings and claim batches.
+
+    Args:
+        study: The study.
+        space: The space of the candidates.
+    """
+
+    def __init__(self, study: optuna.Study, space: SearchSpace) -> None:
+        self._storage = study._storage
+        self._study_id = study._study_id
+        self._space = space
+
+    def read(self, known: Ranking | None = None) -> tuple[Ranking | None, Batch | None]:
+        """The last ranking and the last claim; None for what is not there, or not ours.
+
+        Args:
+            known: A ranking that was read before; it is returned if it is still the last one.
+        """
+        found = self._storage.get_study_system_attrs(self._study_id)
+        claim, last = found.get(CLAIM_ATTRIBUTE), found.get(RANKING_ATTRIBUTE)
+        if known is None or _batch(last) != known.batch:
+            known = _ranking(last, self._space)
+        return known, _batch(claim)
+
+    def claim(self, batch: Batch) -> None:
+        """Say that candidates for a batch are being ranked."""
+        self._write(CLAIM_ATTRIBUTE, {"start": batch.start, "size": batch.size})
+
+    def publish(self, ranking: Ranking) -> None:
+        """Publish a ranking, in place of the last one."""
+        texts, left = [], _MOST_CHARACTERS
+        for text in map(str, ranking.architectures[: _SHARE * ranking.batch.size]):
+            left -= len(text)
+            if left < 0:
+                break
+            texts.append(text)
+        batch = {"start": ranking.batch.start, "size": ranking.batch.size}
+        self._write(RANKING_ATTRIBUTE, {**batch, "architectures": texts})
+
+    def _write(self, name: str, value: Mapping[str, Any]) -> None:
+        self._storage.set_study_system_attr(self._study_id, name, value)
+
+
+def _batch(found: Any) -> Batch | None:
+    if not isinstance(found, Mapping):
+        return None
+    start, size = found.get("start"), found.get("size")
+    return Batch(start, size) if isinstance(start, int) and isinstance(size, int) else None
+
+
+def _ranking(found: Any, space: SearchSpace) -> Ranking | None:
+    batch = _batch(found)
+    texts = None if batch is None else found.get("architectures")
+    if batch is None or not isinstance(texts, list):
+        return None
+    try:
+        return Ranking(batch, [space.parse(str(text)) for text in texts])
+    except ValueError:  # of another space, as after a change of the study's parameters
+        return None

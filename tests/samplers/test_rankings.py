@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+from optuna.trial import FrozenTrial
+
+from optuna_nas.samplers import BananasSampler
+from optuna_nas.samplers._rankings import (
+    CLAIM_ATTRIBUTE,
+    RANKING_ATTRIBUTE,
+    Batch,
+    Ranking,
+    RankingBoard,
+)
+from optuna_nas.spaces import FlatSpace, NASBench201Space
+
+SPACE = NASBench201Space()
+CELLS = [SPACE.random(np.random.default_rng([7, number])) for number in range(60)]
+
+
+@pytest.fixture
+def study(finished: Callable[..., FrozenTrial]) -> optuna.Study:
+    """A study with six finished trials, and one that another worker runs."""
+    found = optuna.create_study()
+    for number, cell in enumerate(CELLS[-6:]):
+        found.add_trial(finished(cell, float(number)))
+    found.ask()
+    return found
+
+
+class Counting(BananasSampler):
+    """Counts how often it ranks, and ranks cells as they are listed."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(SPACE, n_startup_trials=3, seed=0, **options)
+        self.ranked: list[int] = []
+
+    def _rank(self, request: Any, history: Any, start: int) -> list[Any]:
+        self.ranked.append(start)
+        return list(CELLS[:20])
+
+
+def proposed(sampler: BananasSampler, study: optuna.Study) -> Any:
+    study.sampler = sampler
+    return SPACE.suggest(study.ask())
+
+
+def test_what_is_published_is_read(study: optuna.Study) -> None:
+    board = RankingBoard(study, SPACE)
+    assert board.read() == (None, None)
+    board.claim(Batch(7, 4))
+    board.publish(Ranking(Batch(7, 4), CELLS))
+    ranking, claim = board.read()
+    assert ranking is not None and ranking.batch == claim == Batch(7, 4)
+    assert list(ranking.architectures) == CELLS[:12]  # three for each trial
+    assert board.read(ranking)[0] is ranking  # not parsed again
+    assert RankingBoard(study, FlatSpace(SPACE.distributions)).read()[0] is None
+
+
+def test_a_published_ranking_is_short() -> None:
+    flat = FlatSpace(
+        {f"a long name {n}": optuna.distributions.FloatDistribution(0, 1) for n in range(99)}
+    )
+    study = optuna.create_study()
+    rng = np.random.default_rng(0)
+    RankingBoard(study, flat).publish(Ranking(Batch(0, 20), [flat.random(rng) for _ in range(60)]))
+    texts = study._storage.get_study_system_attrs(study._study_id)[RANKING_ATTRIBUTE][
+        "architectures"
+    ]
+    assert 1 <= len(texts) < 60 and sum(map(len, texts)) <= 20_000
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        "text",
+        {"start": "7", "size": 4, "architectures": []},
+        {"start": 0, "size": 99, "architectures": ["no cell"]},
+        {"start": 0, "size": 99, "architectures": [["a"]]},
+        {"start": 0, "size": 99, "architectures": None},
+        {"start": 0, "size": 99, "architectures": []},
+    ],
+)
+def test_what_is_no_ranking_is_replaced(study: optuna.Study, stored: Any) -> None:
+    study._storage.set_study_system_attr(study._study_id, RANKING_ATTRIBUTE, stored)
+    sampler = Counting()
+    assert proposed(sampler, study) == CELLS[0] and sampler.ranked == [7]
+    assert RankingBoard(study, SPACE).read()[0] is not None
+
+
+def test_a_batch_has_two_trials_for_each_worker(study: optuna.Study) -> None:
+    """Two workers are busy: four trials share a ranking, and then who ranked last ranks again."""
+    first, second = Counting(), Counting()
+    found = [proposed(first, study), proposed(second, study)]
+    for sampler in (first, second):
+        study.tell(study.trials[-2].number, 1.0)
+        found.append(proposed(sampler, study))
+    assert found == CELLS[:4] and (first.ranked, second.ranked) == ([7], [])
+    study.tell(study.trials[-2].number, 1.0)
+    assert proposed(second, study) == CELLS[4] and second.ranked == []  # leaves it to the first
+    study.tell(study.trials[-2].number, 1.0)
+    assert proposed(first, study) == CELLS[5] and first.ranked == [7, 12]
+
+
+def test_nobody_waits_for_who_ranks(study: optuna.Study) -> None:
+    board = RankingBoard(study, SPACE)
+    board.publish(Ranking(Batch(1, 2), CELLS[:6]))
+    board.claim(Batch(6, 4))  # for the trials 6 to 9
+    sampler = Counting()
+    assert [proposed(sampler, study) for _ in range(3)] == [CELLS[0], CELLS[1], CELLS[2]]
+    assert sampler.ranked == []
+    assert proposed(sampler, study) == CELLS[3]  # the other one has not ranked, and is dead
+    assert sampler.ranked == [10]
+
+
+def test_a_ranking_that_is_used_up_is_replaced(study: optuna.Study) -> None:
+    RankingBoard(study, SPACE).publish(Ranking(Batch(7, 50), CELLS[-6:]))
+    sampler = Counting()
+    assert proposed(sampler, study) == CELLS[0] and sampler.ranked == [7]
+
+
+def test_a_single_worker_publishes_nothing(finished: Callable[..., FrozenTrial]) -> None:
+    study = optuna.create_study(sampler=Counting())
+    study.optimize(lambda trial: float(len(SPACE.suggest(trial).key)), n_trials=9)
+    assert not {RANKING_ATTRIBUTE, CLAIM_ATTRIBUTE} & set(
+        study._storage.get_study_system_attrs(study._study_id)
+    )
+
+
+def test_pinned_parameters_are_ranked_for_themselves(study: optuna.Study) -> None:
+    board = RankingBoard(study, SPACE)
+    board.publish(Ranking(Batch(7, 50), CELLS[:20]))
+    study.enqueue_trial({"edge_0_1": "none"})
+    sampler = Counting()
+    cell = proposed(sampler, study)
+    assert cell.params["edge_0_1"] == "none" and sampler.ranked == [7]
+    assert list(board.read()[0].architectures) == CELLS[:20]  # type: ignore[union-attr]
+
+
+def test_threads_share_a_ranking() -> None:
+    sampler = Counting()
+    study = optuna.create_study(sampler=sampler)
+    study.optimize(lambda t: float(len(SPACE.suggest(t).key)), n_trials=23, n_jobs=3)
+    keys = [SPACE.architecture(trial.params).key for trial in study.trials]
+    assert len(set(keys)) == 23 and len(sampler.ranked) < 15
