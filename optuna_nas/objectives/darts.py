@@ -33,6 +33,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,7 +42,7 @@ import numpy as np
 import optuna
 import torch
 
-from optuna_nas._checks import checked_integer, checked_positive, checked_share
+from optuna_nas._checks import checked_integer, checked_share
 from optuna_nas.data import ImageData, ImageSplit, load_images
 from optuna_nas.networks import count_parameters
 from optuna_nas.objectives.architecture_path import ArchitecturePath
@@ -49,18 +50,18 @@ from optuna_nas.objectives.cell_cnn import ARTIFACTS
 from optuna_nas.objectives.devices import usable_device
 from optuna_nas.objectives.directions import check_directions
 from optuna_nas.objectives.search_parts import part_sizes, search_parts
+from optuna_nas.objectives.search_settings import SearchSettings
 from optuna_nas.objectives.supernet_training import (
     RelaxedNetwork,
     SearchRecipe,
     SupernetTrainer,
 )
 from optuna_nas.objectives.training import (
-    Augmentation,
     DivergedError,
     accuracy,
     chosen_augmentation,
 )
-from optuna_nas.objectives.tunables import Tunable, Tunables
+from optuna_nas.objectives.tunables import Tunable
 from optuna_nas.relaxations import (
     ArchitectureParameters,
     Relaxation,
@@ -183,18 +184,21 @@ class Darts:
                 f"`space` is {space!r}; allowed are search spaces such as NASBench201Space()."
             )
         self.space = space
-        self.epochs = checked_integer("epochs", epochs)
-        self.order, self.xi = order, xi
-        self.batch_size = checked_integer("batch_size", batch_size, 2)  # batch norm needs two
+        self.search = SearchSettings(
+            epochs=epochs,
+            batch_size=batch_size,
+            order=order,
+            xi=xi,
+            learning_rate=learning_rate,
+            final_learning_rate=final_learning_rate,
+            momentum=momentum,
+            weight_decay=weight_decay,
+            gradient_clip=gradient_clip,
+            architecture_learning_rate=architecture_learning_rate,
+            architecture_weight_decay=architecture_weight_decay,
+        )
         self.channels = None if channels is None else checked_integer("channels", channels)
         self.cells = None if cells is None else checked_integer("cells", cells)
-        self.learning_rate = learning_rate
-        self.final_learning_rate = checked_positive("final_learning_rate", final_learning_rate)
-        self.momentum = checked_share("momentum", momentum)
-        self.weight_decay = weight_decay
-        self.gradient_clip = checked_positive("gradient_clip", gradient_clip, infinite=True)
-        self.architecture_learning_rate = architecture_learning_rate
-        self.architecture_weight_decay = architecture_weight_decay
         self.relaxation: Relaxation = Softmax() if relaxation is None else relaxation
         self.edge_weights = bool(edge_weights)
         self.held_out = checked_share("held_out", held_out)
@@ -203,36 +207,28 @@ class Darts:
         self.artifacts = artifacts
         if artifacts is not None:
             ArtifactFolder(Path(artifacts))  # refuses what is no folder
-        self._tunables = self._checked_tunables()
         self.data = data if isinstance(data, ImageData) else load_images(data)
-        chosen = chosen_augmentation(self.data, flip, crop_padding, cutout)
-        self.flip, self.crop_padding, self.cutout = chosen.flip, chosen.crop_padding, chosen.cutout
+        self.augmentation = chosen_augmentation(self.data, flip, crop_padding, cutout)
         part_sizes(self.data, self.held_out)  # refuses empty ones
         self._check_supernet()
 
     @property
     def search_space(self) -> dict[str, BaseDistribution]:
         """The settings that trials suggest."""
-        return self._tunables.distributions
+        return self.search.distributions
 
     def settings(self) -> dict[str, Any]:
         """What, besides the suggested settings, decides the outcome of a trial; JSON values."""
         return {
             "space": self.space.to_dict(),
             "data": self.data.describe(),
-            "epochs": self.epochs,
-            "batch_size": self.batch_size,
+            **self.search.fixed,
             "channels": self.channels,
             "cells": self.cells,
-            "final_learning_rate": self.final_learning_rate,
-            "momentum": self.momentum,
-            "gradient_clip": self.gradient_clip,
             "relaxation": repr(self.relaxation),
             "edge_weights": self.edge_weights,
             "held_out": self.held_out,
-            "flip": self.flip,
-            "crop_padding": self.crop_padding,
-            "cutout": self.cutout,
+            **asdict(self.augmentation),
             "seed": self.seed,
         }
 
@@ -248,7 +244,7 @@ class Darts:
         """
         check_directions(trial, self.metric_names, self.directions)
         remember_space(trial, self.space, derived=True)
-        recipe = self._recipe(trial)
+        recipe = self.search.recipe(trial, self.augmentation)
         chosen = {k: v for k, v in vars(recipe).items() if k != "augmentation"}
         with TrialRun(trial, self.artifacts, fingerprint={**chosen, **self.settings()}) as run:
             return self._search(trial, run, recipe)
@@ -273,23 +269,6 @@ class Darts:
             channels=self.channels,
             cells=self.cells,
             generator=generator,
-        )
-
-    def _recipe(self, trial: BaseTrial) -> SearchRecipe:
-        order = int(self._tunables.suggest(trial, "order"))
-        return SearchRecipe(
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            order=order,
-            xi=self._tunables.suggest(trial, "xi") if order == 2 else None,
-            learning_rate=self._tunables.suggest(trial, "learning_rate"),
-            final_learning_rate=self.final_learning_rate,
-            momentum=self.momentum,
-            weight_decay=self._tunables.suggest(trial, "weight_decay"),
-            gradient_clip=self.gradient_clip,
-            architecture_learning_rate=self._tunables.suggest(trial, "architecture_learning_rate"),
-            architecture_weight_decay=self._tunables.suggest(trial, "architecture_weight_decay"),
-            augmentation=Augmentation(self.flip, self.crop_padding, self.cutout),
         )
 
     def _search(self, trial: BaseTrial, run: TrialRun, recipe: SearchRecipe) -> float:
@@ -334,7 +313,7 @@ class Darts:
             trainer.load(saved["trainer"])
             path.load(saved["path"])
             seconds, first = saved["seconds"], saved["epoch"] + 1
-        for epoch in range(first, self.epochs):
+        for epoch in range(first, self.search.epochs):
             started = time.perf_counter()
             trainer.train_epoch()
             seconds += time.perf_counter() - started
@@ -350,7 +329,7 @@ class Darts:
                     "epoch": epoch,
                 }
             )
-        return run.curve[self.epochs - 1]
+        return run.curve[self.search.epochs - 1]
 
     def _publish(self, trial: BaseTrial, run: TrialRun, path: ArchitecturePath) -> None:
         architecture = path.architectures[-1]
@@ -375,45 +354,6 @@ class Darts:
         # Hashed together: torch's generator of the CPU looks at 32 bits of its seed only.
         return int(np.random.SeedSequence((self.seed, number)).generate_state(1)[0])
 
-    def _checked_tunables(self) -> Tunables:
-        if self.xi is not None and not self._may_look_ahead():
-            raise ValueError(
-                f"`xi` is {self.xi!r}, but `order` is {self.order!r}; allowed is None, or "
-                "`order=2`: the first order does not look ahead."
-            )
-        values = {
-            "order": self.order,
-            "learning_rate": self.learning_rate,
-            "weight_decay": self.weight_decay,
-            "architecture_learning_rate": self.architecture_learning_rate,
-            "architecture_weight_decay": self.architecture_weight_decay,
-            "xi": self.xi,
-        }
-
-        def checked_rate(argument: str, value: float) -> float:
-            # The schedule falls.
-            if checked_positive(argument, value) < self.final_learning_rate:
-                raise ValueError(
-                    f"`{argument}` is {value!r}; allowed is `final_learning_rate` "
-                    f"({self.final_learning_rate}) or more."
-                )
-            return float(value)
-
-        return Tunables(
-            values,
-            {
-                "order": lambda argument, value: checked_integer(argument, value, 1, 2),
-                "xi": _checked_xi,
-                "learning_rate": checked_rate,
-                "weight_decay": checked_share,
-                "architecture_learning_rate": checked_positive,
-                "architecture_weight_decay": checked_share,
-            },
-        )
-
-    def _may_look_ahead(self) -> bool:
-        return not isinstance(self.order, int) or self.order != 1
-
     def _check_supernet(self) -> None:
         """Build a supernet once, so that what cannot work is said before anything is trained."""
         generator = torch.Generator().manual_seed(self.seed)
@@ -429,7 +369,3 @@ class Darts:
         with torch.no_grad():
             supernet(torch.zeros(2, self.data.in_channels, *self.data.image_size), weights)
         supernet.derive(weights)
-
-
-def _checked_xi(argument: str, value: float | None) -> float | None:
-    return None if value is None else checked_positive(argument, value)

@@ -60,8 +60,8 @@ def _steps(options: Options) -> int:
 
 def _describe(objective: Darts) -> Sequence[str]:
     return (
-        f"Cells of `{objective.space.name}` by gradient descent (DARTS, order {objective.order}), "
-        f"a whole search in each trial, on {describe_images(objective.data)}.",
+        f"Cells of `{objective.space.name}` by gradient descent (DARTS), a whole search in each "
+        f"trial, on {describe_images(objective.data)}.",
         "The value of a trial is the validation accuracy of its supernet: how well the search "
         "went. How good the cell is, its own training tells.",
     )
