@@ -15,6 +15,7 @@ layer are the choices by hand; all others with half of the layers count as rando
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
@@ -96,6 +97,26 @@ def compared(searched: Sequence[Row], masks: Mapping[str, Mapping[str, str]]) ->
     return rows
 
 
+def lacking(searched: Sequence[Row], masks: Mapping[str, Mapping[str, str]]) -> str | None:
+    """What there has to be for a comparison and is not; None if nothing is missing."""
+    layers = len(next(iter(masks), ""))
+    done = [row for row in searched if row["state"] == "complete"]
+    if not layers or "1" * layers not in masks:
+        return f"the mask of all layers is not among those trained: {sorted(masks)}"
+    if not done:
+        return f"none of the {len(searched)} trials of the search is complete"
+    if not any(int(str(row["layers"])) <= layers // 2 for row in done):
+        return f"none of the {len(done)} complete trials keeps at most half of the {layers} layers"
+    return None
+
+
+def counted(searched: Sequence[Row]) -> str:
+    """How many trials there are, and of each state: `3 trials of the search (2 complete, ...)`."""
+    states = Counter(str(row["state"]) for row in searched)
+    parts = ", ".join(f"{count} {state}" for state, count in states.most_common())
+    return f"{len(searched)} trials of the search ({parts})"
+
+
 def _row(title: str, row: Mapping[str, object]) -> Row:
     return {
         "choice": title,
@@ -118,12 +139,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     study = optuna.load_study(study_name=chosen.study, storage=chosen.storage)
     searched = trials(study)
     masks = trained(chosen.results / f"layer_drop_{chosen.masks}.csv")
+    if problem := lacking(searched, masks):
+        parser.error(f"--study {chosen.study}, --masks {chosen.masks}: {problem}")
     tables.write_csv(chosen.results, f"layer_drop_search_{chosen.name}", searched)
     tables.save(
         chosen.results,
         f"layer_drop_choices_{chosen.name}",
         f"Choices of layers, {chosen.name}",
-        f"{len(searched)} trials of the search; validation and test accuracy.",
+        f"{counted(searched)}; validation and test accuracy.",
         compared(searched, masks),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import threading
 from functools import cache
 from pathlib import Path
@@ -267,6 +268,50 @@ def test_choices_of_layers_are_compared(tmp_path: Path) -> None:
     assert compared["the best of these 2"]["mask"] == "1001"
     with (tmp_path / "layer_drop_search_toy.csv").open(encoding="utf-8") as file:
         assert [row["state"] for row in csv.DictReader(file)] == [*["complete"] * 3, "fail"]
+    note = "4 trials of the search (3 complete, 1 fail)"
+    assert note in (tmp_path / "layer_drop_choices_toy.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("masks", "searched", "message"),
+    [
+        (["1100"], ["1000"], r"the mask of all layers is not among those trained: \['1100'\]"),
+        ([], ["1000"], r"the mask of all layers is not among those trained: \[\]"),
+        (["1111"], [], "none of the 1 trials of the search is complete"),
+        (["1111"], ["0111", "1111"], "none of the 2 complete trials keeps at most half of the 4"),
+    ],
+)
+def test_choices_of_layers_that_cannot_be_compared(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    masks: list[str],
+    searched: list[str],
+    message: str,
+) -> None:
+    from benchmarks.layer_drop_choices import main
+    from benchmarks.layer_drop_masks import COLUMNS
+
+    with (tmp_path / "layer_drop_few.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(COLUMNS)
+        table.writerows([mask, mask.count("1"), 100, 0.9, 0.9, 1, 1] for mask in masks)
+    storage = f"sqlite:///{tmp_path / 'search.db'}"
+    study = optuna.create_study(storage=storage, study_name="layers", direction="maximize")
+    for mask in searched:
+        trial = study.ask()
+        trial.set_user_attr("architecture", mask)
+        study.tell(trial, 0.5)
+    study.tell(study.ask(), state=optuna.trial.TrialState.FAIL)
+    before = set(tmp_path.iterdir())
+    with pytest.raises(SystemExit):
+        main(
+            [
+                *("--results", str(tmp_path), "--storage", storage, "--study", "layers"),
+                *("--masks", "few", "--name", "toy"),
+            ]
+        )
+    assert re.search(message, capsys.readouterr().err)
+    assert set(tmp_path.iterdir()) == before
 
 
 def test_edge_nes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,8 +29,8 @@ class EnsembleReport:
         mean_member_nll: The mean of their negative log-likelihoods, never below `nll`.
         size: How many members the ensemble has.
         members_drawn: How many candidates were trained to choose from.
-        training_seconds: How long the candidates were trained.
-        search_seconds: How long was searched before.
+        training_seconds: How long the candidates were trained, evaluations not included.
+        search_seconds: How long was searched before, likewise.
     """
 
     accuracy: float

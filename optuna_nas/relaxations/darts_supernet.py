@@ -10,6 +10,7 @@ from optuna_nas.relaxations.derivation import strongest_pairs
 from optuna_nas.relaxations.pair_supernet import PairSupernet
 from optuna_nas.relaxations.supernet import Weights, register_supernet
 from optuna_nas.spaces import Architecture, DARTSSpace, Genotype, SearchSpace
+from optuna_nas.spaces.folding import ZERO
 
 _CONCAT = (2, 3, 4, 5)
 _KINDS = ("normal", "reduce")
@@ -29,8 +30,10 @@ class DARTSSupernet(PairSupernet):
     Attributes:
         edges: The 14 edges of the cells `"normal"` and `"reduce"`.
         operations: The operations of the space.
+        never_derived: `none`.
     """
 
+    never_derived = frozenset({ZERO})
     _space: DARTSSpace
 
     def __init__(

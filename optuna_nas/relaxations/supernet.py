@@ -48,9 +48,11 @@ class Supernet(nn.Module, ABC):
         operations: The operations, in the order of the weights' columns.
         mixture: What computes the operations on the edges that leave a node. A subclass of the
             supernet can name another one, such as one of partial channels.
+        never_derived: Operations that :meth:`derive` never chooses, whatever their weights.
     """
 
     mixture: ClassVar[type[Mixture]] = Mixture
+    never_derived: ClassVar[frozenset[str]] = frozenset()
     edges: Mapping[str, tuple[Edge, ...]]
     operations: tuple[str, ...]
 

@@ -13,6 +13,7 @@ from optuna_nas.ensembles import (
     exhaustive_selection,
     forward_selection,
     negative_log_likelihood,
+    selection,
 )
 
 
@@ -69,14 +70,17 @@ def test_all_combinations_are_never_worse_than_forward_selection() -> None:
     assert max(differences) > 1e-4  # there are such ensembles
 
 
-def test_the_number_of_combinations_decides() -> None:
+def test_the_number_of_combinations_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     for seed in range(30):
         members, labels = candidates(seed)
         every = exhaustive_selection(members, labels, 3)  # 35 combinations
         forward = tuple(sorted(forward_selection(members, labels, 3)))
         assert best_ensemble(members, labels, 3) == every
-        assert best_ensemble(members, labels, 3, most=35) == every
-        assert best_ensemble(members, labels, 3, most=34) == forward
+        monkeypatch.setattr(selection, "MOST_COMBINATIONS", 35)
+        assert best_ensemble(members, labels, 3) == every
+        monkeypatch.setattr(selection, "MOST_COMBINATIONS", 34)
+        assert best_ensemble(members, labels, 3) == forward
+        monkeypatch.undo()
         if forward != every:
             return
     pytest.fail("both ways always agree, and the test cannot tell them apart")

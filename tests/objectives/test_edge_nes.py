@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -35,7 +36,7 @@ from optuna_nas.objectives.edge_nes import (
 )
 from optuna_nas.objectives.edge_nes.outcome import Outcome
 from optuna_nas.objectives.training import DivergedError, Trainer
-from optuna_nas.relaxations import common_edges
+from optuna_nas.relaxations import EdgePenalty, common_edges
 from optuna_nas.spaces import EdgeNESSpace, NASBench101Space, NASBench201Space
 
 Make = Callable[..., EdgeNES]
@@ -124,12 +125,20 @@ def test_artifacts(finished: tuple[EdgeNES, optuna.Study], folder: Path) -> None
     metas = get_all_artifact_meta(trial, storage=study._storage)
     files = {m.filename: (folder / "files" / m.artifact_id).read_text() for m in metas}
     pictures = {"member_1.svg", "member_2.svg", "optimum.svg", "shared_edges.svg"}
-    assert set(files) == pictures | {"learning_curve.svg", "candidates.csv"}
+    assert set(files) == pictures | {"learning_curve.svg", "shared_edges.csv", "candidates.csv"}
     for name in pictures:
         ElementTree.fromstring(files[name])
     # The three candidates, one of them not chosen.
     assert files["shared_edges.svg"].count("<circle") == 3
     assert files["shared_edges.svg"].count('fill="#fff" stroke="#b45309"') == 1
+
+    # The curve as numbers: those that the picture tells.
+    points = list(csv.DictReader(files["shared_edges.csv"].splitlines()))
+    assert [list(point) for point in points] == [["lambda", "shared edges"]] * 41
+    assert [float(point["lambda"]) for point in points] == pytest.approx(np.linspace(0, 4, 41))
+    assert {int(point["shared edges"]) for point in points} <= set(range(5))
+    told = ", ".join(f"{p['shared edges']} at {float(p['lambda']):g}" for p in points)
+    assert told in files["shared_edges.svg"]
 
     rows = list(csv.DictReader(files["candidates.csv"].splitlines()))
     chosen = [row for row in rows if row["chosen"] == "1"]
@@ -224,11 +233,12 @@ def test_other_ensembles(few_digits: ImageData, name: str) -> None:
 def test_a_source_of_ones_own_in_another_space(few_digits: ImageData) -> None:
     space = NASBench201Space()
 
+    @dataclass(frozen=True)
     class Skips:
         """Cells of one operation only."""
 
-        candidates = 2
-        searches = ()
+        candidates: int = 2
+        searches: tuple[SupernetSettings, ...] = ()
 
         def find(self, search: Search) -> Candidates:
             names = ("nor_conv_3x3", "skip_connect")
@@ -242,6 +252,46 @@ def test_a_source_of_ones_own_in_another_space(few_digits: ImageData) -> None:
     )
     [trial] = run(objective).trials
     assert trial.user_attrs["members"][0].count("nor_conv_3x3") == 6
+
+
+def test_a_source_whose_repr_is_an_address_is_refused(few_digits: ImageData) -> None:
+    """Two of them with other settings could not be told apart, the same one not be found again."""
+
+    class Nameless:
+        candidates = 1
+        searches = ()
+
+        def find(self, search: Search) -> Candidates:
+            return Candidates([SPACE.random(search.rng("members"))])
+
+    message = r"^`members` is <.*Nameless object at .*needed is a `__repr__` that does"
+    with pytest.raises(TypeError, match=message):
+        EnsembleSearch(SPACE, few_digits, Nameless(), size=1, training=TRAINING, artifacts=None)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_the_penalty_makes_candidates_share_what_they_are_asked_to(
+    few_digits: ImageData, seed: int
+) -> None:
+    """With a large penalty the images do not matter; without one the mean error is above one."""
+    operations = ("max_pool_3x3", "avg_pool_3x3", "skip_connect")
+    hypernetwork = HypernetworkSettings(
+        epochs=8,
+        batch_size=4,
+        channels=2,
+        architecture_learning_rate=0.3,
+        penalty=EdgePenalty(weight=100, final_weight=100),
+    )
+    objective = EdgeNES(
+        few_digits,
+        space=EdgeNESSpace(operations),
+        **settings(size=6, candidates=6, hypernetwork=hypernetwork, seed=seed),
+    )
+    [trial] = run(objective).trials
+    found = trial.user_attrs
+    errors = np.subtract(found["shared_edges"], found["lambdas"])
+    assert len(errors) == 6
+    assert np.abs(errors).mean() <= 0.75
 
 
 def test_the_chosen_ones_are_measured() -> None:

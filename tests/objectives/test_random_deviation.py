@@ -6,6 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from scipy.stats import chisquare
 
 from optuna_nas.objectives.edge_nes.deviation import random_deviation
 from optuna_nas.relaxations import common_edges
@@ -30,14 +31,27 @@ def test_exactly_so_many_edges_are_shared(space: SearchSpace, shared: int) -> No
         assert common_edges(optimum, random_deviation(optimum, shared, rng)) == shared
 
 
-def test_every_such_architecture_is_equally_likely() -> None:
-    """Of two nodes one is kept: 5 + 8 others, all about as often."""
+def test_kept_edges_and_their_replacements_are_uniform() -> None:
+    """Of two nodes one is kept, the first with 5 and the second with 8 alternatives.
+
+    So each of the 5 architectures that keep the second node has a probability of 1/10, and each of
+    the 8 that keep the first one 1/16. A uniform choice of all 13 is another distribution.
+    """
     space = EdgeNESSpace(("skip_connect", "sep_conv_3x3", "max_pool_3x3"), 2)
     rng = np.random.default_rng(1)
     optimum = space.random(rng)
-    found = Counter(str(random_deviation(optimum, 1, rng)) for _ in range(650))
-    assert len(found) == (2 * 3 - 1) + (3 * 3 - 1)
-    assert min(found.values()) > 22 and max(found.values()) < 85
+    first, second = space.genes(optimum)
+    drawn = 700
+    found = Counter(space.genes(random_deviation(optimum, 1, rng)) for _ in range(drawn))
+    expected = {
+        genes: drawn / 2 / (8 if genes[0] == first else 5)
+        for genes in found
+        if (genes[0] == first) != (genes[1] == second)
+    }
+    assert len(expected) == len(found) == 13
+    counts = list(found.values())
+    assert chisquare(counts, [expected[genes] for genes in found]).pvalue > 0.01
+    assert chisquare(counts).pvalue < 0.01
 
 
 def test_impossible_numbers() -> None:

@@ -18,6 +18,12 @@ def random_deviation(optimum: Architecture, shared: int, rng: np.random.Generato
     2. Then a random walk of mutations that keep the number: where it ends has little to do any
        more with where it began.
 
+    A mutation changes one edge, each as likely as any other. So every set of `shared` edges is
+    equally likely to be kept, and so is, given the set, every way to replace the others: the walk
+    is symmetric, and long. Architectures that share so many edges are not equally likely, where
+    edges differ in the number of their alternatives: in EdgeNESSpace a late node has more inputs
+    to choose from, and the architectures that keep it are fewer, each of them likelier.
+
     Args:
         optimum: The other architecture.
         shared: How many edges to share.

@@ -7,8 +7,9 @@
 4. They are trained from scratch, and the best ensemble of them is chosen and measured (see
    `ensemble_search`, which tells what a trial reports and keeps).
 
-So the architectures of the whole ensemble cost two searches, where an ensemble of independent
-searches costs one for each member.
+So the architectures of the whole ensemble cost two trainings of a supernet, of 50 and of 150
+epochs as published, where an ensemble of independent searches costs one search of 50 epochs for
+each member.
 
 Reference: P. Babkin, EdgeNES, 2024, https://github.com/intsystems/2023-Project-120.
 

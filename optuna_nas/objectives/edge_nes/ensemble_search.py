@@ -20,8 +20,12 @@ texts and as parameters of the space), `architecture` (all of them in one line),
 `shared_edges` and `lambdas` where there are such, `validation_report` and `test_report` (see
 `EnsembleReport`), `test_accuracy`, `parameters` (of all members together), `search_seconds`,
 `training_seconds` and `seconds`, and the artifacts `member_1.svg` and so on, `optimum.svg`,
-`shared_edges.svg`, `learning_curve.svg` and `candidates.csv`. A trial that diverges is pruned, and
-the user attribute `diverged` says how.
+`shared_edges.svg` and `shared_edges.csv` (for a hypernetwork: how many edges the architecture at λ
+shares with the optimum), `learning_curve.svg` and `candidates.csv`. A trial that diverges is
+pruned, and the user attribute `diverged` says how.
+
+`search_seconds` and `training_seconds` are those of the epochs of training; the evaluations after
+them do not count.
 
 References: P. Babkin, EdgeNES, 2024, https://github.com/intsystems/2023-Project-120; S. Zaidi et
 al., "Neural Ensemble Search for Uncertainty Estimation and Dataset Shift", NeurIPS 2021,
@@ -41,28 +45,19 @@ import torch
 
 from optuna_nas._checks import checked_integer, checked_share
 from optuna_nas.data import ImageData, load_images
-from optuna_nas.ensembles import accuracy, mean_probabilities
-from optuna_nas.networks import EnsembleNetwork, build_network, count_macs, count_parameters
+from optuna_nas.networks import EnsembleNetwork, build_network, count_macs
 from optuna_nas.objectives.cell_cnn import ARTIFACTS
 from optuna_nas.objectives.devices import usable_device
 from optuna_nas.objectives.directions import check_directions
+from optuna_nas.objectives.edge_nes.candidates import CandidateTraining, joined_weights
+from optuna_nas.objectives.edge_nes.images import Images
 from optuna_nas.objectives.edge_nes.members import MemberSource
 from optuna_nas.objectives.edge_nes.outcome import Outcome
-from optuna_nas.objectives.edge_nes.search import (
-    Images,
-    Search,
-    architecture_parameters,
-    supernet_of,
-)
+from optuna_nas.objectives.edge_nes.search import Search, check_supernet
 from optuna_nas.objectives.edge_nes.settings import TrainingSettings
-from optuna_nas.objectives.edge_nes.stages import Stage, Stages
-from optuna_nas.objectives.search_parts import part_sizes, search_parts
-from optuna_nas.objectives.training import (
-    DivergedError,
-    Trainer,
-    chosen_augmentation,
-    probabilities,
-)
+from optuna_nas.objectives.edge_nes.stages import Stages
+from optuna_nas.objectives.search_parts import part_sizes
+from optuna_nas.objectives.training import DivergedError, chosen_augmentation
 from optuna_nas.spaces import SearchSpace, remember_space
 from optuna_nas.trials import ArtifactFolder, TrialRun, load_weights
 
@@ -93,7 +88,8 @@ class EnsembleSearch:
             by all workers; None keeps no files, so that an interrupted trial starts again.
 
     Raises:
-        TypeError: `space` is no search space, or has no network or no supernet.
+        TypeError: `space` is no search space, or has no network or no supernet, or the `repr` of
+            `members` does not tell its settings.
         ValueError: A number is out of range, there are fewer candidates than members, an operation
             of the space is not registered, the images are too small or too few, `device` cannot
             be used, or `artifacts` is a file.
@@ -128,6 +124,12 @@ class EnsembleSearch:
         if not isinstance(space, SearchSpace):
             raise TypeError(
                 f"`space` is {space!r}; allowed are search spaces such as EdgeNESSpace()."
+            )
+        if type(members).__repr__ is object.__repr__:
+            raise TypeError(
+                f"`members` is {members!r}, whose `repr` does not tell its settings; needed is a "
+                "`__repr__` that does, as a dataclass has: checkpoints of other settings are told "
+                "by it."
             )
         self.space = space
         self.members = members
@@ -237,72 +239,25 @@ class EnsembleSearch:
         images = self._images
         search = Search(self.space, self.data, images, self._augmentation, self.device, stages)
         candidates = self.members.find(search)
-        trained: list[Mapping[str, Any]] = []
-        for number, architecture in enumerate(candidates.architectures):
-            trained.append(self._train(stages, number, architecture, list(trained)))
+        trained = CandidateTraining(
+            self.build, images, self.training, self._augmentation, self.device, stages
+        ).train(candidates.architectures)
         labels = images.validation.labels, images.test.labels
         outcome = Outcome.of(candidates, trained, labels, self.size, stages.seconds)
         outcome.describe(trial)
+        members = [trained[number] for number in outcome.chosen]
         run.log(
-            parameters=sum(trained[number]["parameters"] for number in outcome.chosen),
+            parameters=sum(member["parameters"] for member in members),
             seconds=sum(stages.seconds.values()),
         )
         outcome.publish(trial, run)
         value = outcome.validation_report.accuracy
-        run.finish(value, _joined([trained[number]["weights"] for number in outcome.chosen]))
+        run.finish(value, joined_weights(members))
         return value
-
-    def _train(
-        self,
-        stages: Stages,
-        number: int,
-        architecture: Architecture,
-        finished: list[Mapping[str, Any]],
-    ) -> Mapping[str, Any]:
-        """Train a candidate from scratch."""
-        images, settings = self._images, self.training
-
-        def prepare(generator: torch.Generator) -> Stage:
-            network = self.build(architecture, generator).to(self.device)
-            trainer = Trainer(
-                network,
-                images.train,
-                epochs=settings.epochs,
-                batch_size=settings.batch_size,
-                learning_rate=settings.learning_rate,
-                momentum=settings.momentum,
-                weight_decay=settings.weight_decay,
-                augmentation=self._augmentation,
-                gradient_clip=settings.gradient_clip,
-                generator=generator,
-            )
-
-            def value() -> float:
-                every = [found["validation"] for found in finished]
-                every.append(probabilities(network, images.validation))
-                mean = mean_probabilities(np.stack([given.numpy() for given in every]))
-                return accuracy(mean, images.validation.labels.cpu().numpy())
-
-            def result() -> dict[str, Any]:
-                return {
-                    "validation": probabilities(network, images.validation),
-                    "test": probabilities(network, images.test),
-                    "parameters": count_parameters(network),
-                    "weights": {
-                        name: tensor.detach().cpu().clone()
-                        for name, tensor in network.state_dict().items()
-                    },
-                }
-
-            return Stage(trainer, value, result)
-
-        return stages.train(f"candidate {number}", "training", settings.epochs, prepare)
 
     @cached_property
     def _images(self) -> Images:
-        weights, held_out = search_parts(self.data, self.held_out, self.seed)
-        splits = (self.data.train, weights, held_out, self.data.validation, self.data.test)
-        return Images(*(split.to(self.device) for split in splits))
+        return Images.of(self.data, self.held_out, self.seed, self.device)
 
     def _check_networks(self) -> None:
         """Build everything once, so that what cannot work is said before anything is trained."""
@@ -311,17 +266,4 @@ class EnsembleSearch:
         architecture = self.space.random(np.random.default_rng(self.seed))
         count_macs(self.build(architecture, generator), image_shape)
         for settings in self.members.searches:
-            supernet = supernet_of(self.space, self.data, settings, generator)
-            weights = architecture_parameters(supernet, generator).strengths()
-            with torch.no_grad():
-                supernet(torch.zeros(2, *image_shape), weights)
-            supernet.derive(weights)
-
-
-def _joined(weights: list[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-    """The state dict of an `EnsembleNetwork` of networks with these state dicts."""
-    return {
-        f"members.{number}.{name}": tensor
-        for number, member in enumerate(weights)
-        for name, tensor in member.items()
-    }
+            check_supernet(self.space, self.data, settings, generator)

@@ -9,7 +9,7 @@
 A source of one's own is any object with the members of :class:`MemberSource`. It finds
 architectures by the searches of :class:`~optuna_nas.objectives.edge_nes.search.Search`, or
 without. Its `repr` has to tell its settings, as that of a dataclass does: a checkpoint of other
-settings is refused.
+settings is refused, and so is a source with the `repr` of every object, an address.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class DartsMembers(_Searched):
 class DeviatingMembers(_Searched):
     """The optimum of a search, with some of its edges replaced at random.
 
-    How many edges are left is drawn uniformly from 0 to all of them.
+    How many edges are left is drawn uniformly from 0 to all of them, and which ones uniformly too.
 
     Attributes:
         candidates: How many to draw.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -118,7 +118,7 @@ class Outcome:
         trial.set_user_attr("test_accuracy", self.test_report.accuracy)
 
     def publish(self, trial: BaseTrial, run: TrialRun) -> None:
-        """Attach pictures and the table of the candidates to the trial."""
+        """Attach pictures, the curve of shared edges and the table of candidates to the trial."""
         name = f"Trial {trial.number}"
         optimum, shared = self.candidates.optimum, self.shared
         for number, member in enumerate(self.members, start=1):
@@ -135,26 +135,32 @@ class Outcome:
                 title=f"{name}: shared edges",
             )
             run.publish("shared_edges.svg", picture)
+            points = _csv(("lambda", "shared edges"), self.candidates.curve)
+            run.publish("shared_edges.csv", points)
         run.publish("learning_curve.svg", learning_curve_svg(run.curve, title=name))
         run.publish("candidates.csv", self.table())
 
     def table(self) -> str:
         """The candidates as CSV: λ, shared edges, and how each is alone on validation images."""
-        file = io.StringIO()
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["architecture", "lambda", "shared edges", "accuracy", "nll", "chosen"])
-        positions = self.candidates.positions
-        shared = self.shared
-        for number, architecture in enumerate(self.candidates.architectures):
-            alone = self.validation[number]
-            writer.writerow(
-                [
-                    str(architecture),
-                    positions[number] if positions else "",
-                    "" if shared is None else shared[number],
-                    accuracy(alone, self.labels),
-                    negative_log_likelihood(alone, self.labels),
-                    int(number in self.chosen),
-                ]
+        positions, shared = self.candidates.positions, self.shared
+        rows = [
+            (
+                str(architecture),
+                positions[number] if positions else "",
+                "" if shared is None else shared[number],
+                accuracy(self.validation[number], self.labels),
+                negative_log_likelihood(self.validation[number], self.labels),
+                int(number in self.chosen),
             )
-        return file.getvalue()
+            for number, architecture in enumerate(self.candidates.architectures)
+        ]
+        columns = ("architecture", "lambda", "shared edges", "accuracy", "nll", "chosen")
+        return _csv(columns, rows)
+
+
+def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return file.getvalue()

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from optuna_nas.data import ImageData, ImageSplit
+from optuna_nas.data import ImageData
+from optuna_nas.objectives.edge_nes.images import Images
 from optuna_nas.objectives.edge_nes.settings import HypernetworkSettings, SupernetSettings
 from optuna_nas.objectives.edge_nes.stages import Stage, Stages
 from optuna_nas.objectives.supernet_training import RelaxedNetwork, SupernetTrainer
@@ -45,25 +46,6 @@ class Candidates:
     optimum: Architecture | None = None
     positions: tuple[float, ...] = ()
     curve: tuple[tuple[float, int], ...] = ()
-
-
-@dataclass(frozen=True)
-class Images:
-    """The images of a trial, on the device.
-
-    Attributes:
-        train: All training images.
-        weights: Those that the weights of a supernet are learnt on.
-        held_out: Those that architectures are learnt on.
-        validation: Images for values and for the choice of the ensemble.
-        test: Images for the report.
-    """
-
-    train: ImageSplit
-    weights: ImageSplit
-    held_out: ImageSplit
-    validation: ImageSplit
-    test: ImageSplit
 
 
 @dataclass(frozen=True)
@@ -187,6 +169,17 @@ def supernet_of(
     )
 
 
+def check_supernet(
+    space: SearchSpace, data: ImageData, settings: SupernetSettings, generator: torch.Generator
+) -> None:
+    """Use the supernet of a search once, so that what cannot work is said before training."""
+    supernet = supernet_of(space, data, settings, generator)
+    weights = architecture_parameters(supernet, generator).strengths()
+    with torch.no_grad():
+        supernet(torch.zeros(2, data.in_channels, *data.image_size), weights)
+    supernet.derive(weights)
+
+
 def architecture_parameters(
     supernet: Supernet, generator: torch.Generator
 ) -> ArchitectureParameters:
@@ -208,7 +201,7 @@ def hypernetwork_around(
 ) -> ArchitectureHypernetwork:
     """The hypernetwork of the architectures around an optimum, on the CPU."""
     return ArchitectureHypernetwork(
-        SharedEdges(optimum, supernet.edges, supernet.operations),
+        SharedEdges(optimum, supernet),
         generator=generator,
         penalty=settings.penalty,
         pivots=settings.pivots,

@@ -45,16 +45,10 @@ class SupernetSettings:
     architecture_weight_decay: float = 1e-3
 
     def __post_init__(self) -> None:
-        checked_integer("epochs", self.epochs)
-        checked_integer("batch_size", self.batch_size, 2)  # batch norm needs two
-        for name in ("channels", "cells"):
-            if getattr(self, name) is not None:
-                checked_integer(name, getattr(self, name))
-        for name in ("learning_rate", "final_learning_rate", "architecture_learning_rate"):
-            checked_positive(name, getattr(self, name))
-        for name in ("momentum", "weight_decay", "architecture_weight_decay"):
-            checked_share(name, getattr(self, name))
-        checked_positive("gradient_clip", self.gradient_clip, infinite=True)
+        _check_training(self)
+        checked_positive("final_learning_rate", self.final_learning_rate)
+        checked_positive("architecture_learning_rate", self.architecture_learning_rate)
+        checked_share("architecture_weight_decay", self.architecture_weight_decay)
         if self.learning_rate < self.final_learning_rate:
             raise ValueError(
                 f"`learning_rate` is {self.learning_rate!r}; allowed is `final_learning_rate` "
@@ -133,16 +127,21 @@ class TrainingSettings:
     gradient_clip: float = 5.0
 
     def __post_init__(self) -> None:
-        checked_integer("epochs", self.epochs)
-        checked_integer("batch_size", self.batch_size, 2)  # batch norm needs two
-        for name in ("channels", "cells"):
-            if getattr(self, name) is not None:
-                checked_integer(name, getattr(self, name))
-        checked_positive("learning_rate", self.learning_rate)
-        checked_share("momentum", self.momentum)
-        checked_share("weight_decay", self.weight_decay)
-        checked_positive("gradient_clip", self.gradient_clip, infinite=True)
+        _check_training(self)
 
     def describe(self) -> dict[str, Any]:
         """All settings as JSON values."""
         return asdict(self)
+
+
+def _check_training(settings: SupernetSettings | TrainingSettings) -> None:
+    """Check what the trainings of supernets and of candidates have in common."""
+    checked_integer("epochs", settings.epochs)
+    checked_integer("batch_size", settings.batch_size, 2)  # batch norm needs two
+    for name in ("channels", "cells"):
+        if getattr(settings, name) is not None:
+            checked_integer(name, getattr(settings, name))
+    checked_positive("learning_rate", settings.learning_rate)
+    checked_share("momentum", settings.momentum)
+    checked_share("weight_decay", settings.weight_decay)
+    checked_positive("gradient_clip", settings.gradient_clip, infinite=True)

@@ -13,7 +13,8 @@ Reference: P. Babkin, EdgeNES, 2024, https://github.com/intsystems/2023-Project-
 
 *Departures*: the slides print the penalty with a minus, with which the loss has no lower bound;
 the paper and the code have a plus. The step of the supernet's weights draws a λ of its own. Weight
-and temperature of the penalty change with every step, not with every epoch.
+and temperature of the penalty change with every step, not with every epoch. Spaces other than
+EdgeNESSpace are not published; `shared_edges` says how their counts differ from what is derived.
 """
 
 from __future__ import annotations

@@ -8,16 +8,15 @@ A curve on [0, Λ] with K pivots 0 = r_1 < ... < r_K = Λ and a vector a_k at ea
 
 The inner pivots are the shares of Λ that the cumulative sums of softplus(gap / 10) + 0.001 reach:
 whatever the gaps, they stay in order and apart, and they are learnt ten times as slowly as the
-vectors. The vectors
-start normally distributed, the pivots equally spaced.
+vectors. The vectors start normally distributed, the pivots equally spaced.
 
 Reference: P. Babkin, EdgeNES, 2024, https://github.com/intsystems/2023-Project-120.
 
 *Departures*: equation 4 of the publication, and its code, have the two weights s and 1 - s the
 wrong way round, which makes the curve jump at every pivot. There the pivots are free numbers,
 which may change places, and are learnt at the rate of the vectors. At that rate they crowd at one
-end before the vectors are learnt: the architectures then shared up to half an edge too few or too
-many in the mean, and none with slow pivots.
+end before the vectors are learnt: by the penalty alone (400 steps of Adam at 0.1, ten seeds) the
+mean absolute error of the number of shared edges was 0.26, and 0.16 with slow pivots.
 """
 
 from __future__ import annotations

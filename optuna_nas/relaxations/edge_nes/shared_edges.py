@@ -17,11 +17,19 @@ edges, and a penalty would push away from full agreement. Here nothing is blurre
 nodes keep several edges, k, have a sample too: a sigmoid of how far each noisy parameter is above
 the middle between the k-th and the next one; at a low temperature that is, as for one edge, a
 choice without replacement.
+
+In such spaces the count is not the rule by which architectures are derived. In DARTSSpace the
+edges of a node are sampled by the weights of edges alone; the derivation keeps the two edges with
+the largest weight of an operation, times that of the edge. An operation that is never derived,
+`none` there, is never sampled either: else a large `none` would look as if nothing were shared,
+and the derived cell would still have what is second to it. In cell spaces every edge is kept, so
+that the weights of edges change neither the count nor the derived cell, only the loss of the
+supernet.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -31,6 +39,7 @@ from optuna_nas.relaxations.parameters import rows_by_target
 from optuna_nas.relaxations.relaxation import gumbel_noise
 
 if TYPE_CHECKING:
+    from optuna_nas.relaxations.supernet import Supernet
     from optuna_nas.spaces import Architecture
 
 
@@ -56,8 +65,7 @@ class SharedEdges:
 
     Args:
         optimum: The architecture.
-        edges: The edges of each kind of cell of the supernet (see `Supernet.edges`).
-        operations: The operations of the supernet.
+        supernet: The supernet whose architectures share edges with it.
 
     Attributes:
         optimum: The architecture.
@@ -66,18 +74,15 @@ class SharedEdges:
         total: How many edges the optimum has, Λ.
 
     Raises:
-        ValueError: The optimum has an edge or an operation that the supernet lacks, or none.
+        ValueError: The optimum has an edge or an operation that the supernet lacks, an operation
+            that its derivation never chooses, or none on edges.
     """
 
-    def __init__(
-        self,
-        optimum: Architecture,
-        edges: Mapping[str, Sequence[Edge]],
-        operations: Sequence[str],
-    ) -> None:
+    def __init__(self, optimum: Architecture, supernet: Supernet) -> None:
         self.optimum = optimum
-        self.edges = {kind: tuple(pairs) for kind, pairs in edges.items()}
-        self.operations = tuple(operations)
+        self.edges = dict(supernet.edges)
+        self.operations = supernet.operations
+        self._never = torch.tensor([name in supernet.never_derived for name in self.operations])
         chosen = _edges(optimum)
         self.total = len(chosen)
         self._target = {
@@ -90,6 +95,12 @@ class SharedEdges:
                 raise ValueError(
                     f"`optimum` is {optimum}, whose edge {edge} with {operation!r} is none of "
                     "the supernet."
+                )
+            if operation in supernet.never_derived:
+                allowed = [name for name in self.operations if name not in supernet.never_derived]
+                raise ValueError(
+                    f"`optimum` is {optimum}, whose edge {edge} has {operation!r}, which "
+                    f"{type(supernet).__name__} never derives; allowed are {allowed}."
                 )
             row, column = self.edges[kind].index(edge), self.operations.index(operation)
             self._target[kind][row, column] = 1.0
@@ -119,6 +130,8 @@ class SharedEdges:
         for kind, logits in operations.items():
             target = self._target[kind].to(logits)
             noisy = logits + gumbel_noise(logits, generator)
+            # An edge is exported with another operation, however large the weight of such a one.
+            noisy = noisy.masked_fill(self._never.to(logits.device), -torch.inf)
             shares = ((noisy / temperature).softmax(dim=1) * target).sum(dim=1)  # edges
             if kind in switches:
                 shares = shares * self._switched(kind, switches[kind], temperature, generator)

@@ -20,10 +20,15 @@ SPACE = EdgeNESSpace()
 
 
 def small(space: SearchSpace = SPACE, cells: int = 1, seed: int = 0) -> ArchitectureHypernetwork:
+    """A hypernetwork around an optimum that can be derived."""
     supernet = build_supernet(space, num_classes=3, channels=2, cells=cells)
-    optimum = space.random(np.random.default_rng(seed))
-    shared = SharedEdges(optimum, supernet.edges, supernet.operations)
-    return ArchitectureHypernetwork(shared, generator=torch.Generator().manual_seed(seed))
+    generator = torch.Generator().manual_seed(seed)
+    weights = {
+        kind: torch.rand(len(edges), len(supernet.operations), generator=generator)
+        for kind, edges in supernet.edges.items()
+    }
+    shared = SharedEdges(supernet.derive(weights), supernet)
+    return ArchitectureHypernetwork(shared, generator=generator)
 
 
 def test_one_cell_has_112_parameters_at_each_pivot() -> None:
@@ -53,7 +58,7 @@ def test_positions_are_drawn_uniformly_with_the_margin() -> None:
     assert drawn.std() == pytest.approx(4.4 / np.sqrt(12), abs=0.05)
 
 
-def test_penalty_and_weights_are_of_the_same_position() -> None:
+def test_weights_of_a_step_are_those_at_the_position_that_is_drawn() -> None:
     made = small()
     with torch.no_grad():
         weights = made(torch.Generator().manual_seed(7), 0.0)["cell"]
@@ -124,9 +129,12 @@ def test_the_supernet_is_registered() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("space", "cells"), [(DARTSSpace(), 3), (NASBench201Space(), 1)])
-def test_other_spaces(space: SearchSpace, cells: int) -> None:
-    """In spaces of more edges the mean count follows λ as well."""
-    made, found = trained(space, cells, 0, 2000)
-    errors = [common_edges(made.shared.optimum, a) - x for x, a in found]
-    assert abs(float(np.mean(errors))) <= 1
-    assert max(abs(error) for error in errors) <= 2
+@pytest.mark.parametrize("seed", range(3))
+def test_other_spaces(space: SearchSpace, cells: int, seed: int) -> None:
+    """In spaces of more edges the count follows λ as well."""
+    made, found = trained(space, cells, seed, 600)
+    positions = np.array([x for x, _ in found])
+    counts = np.array([common_edges(made.shared.optimum, a) for _, a in found])
+    residuals = np.square(counts - positions).sum()
+    assert 1 - residuals / np.square(counts - counts.mean()).sum() >= 0.8
+    assert abs(counts[0]) <= 1 and abs(counts[-1] - made.shared.total) <= 1

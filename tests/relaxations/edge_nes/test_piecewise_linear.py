@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import pytest
@@ -58,6 +59,26 @@ def test_pivots_start_equally_spaced_and_stay_in_order() -> None:
         pivots = curve(seed, pivots=7).pivots.detach()
         assert bool((pivots.diff() > 0).all())
         assert float(pivots[0]) == 0.0 and float(pivots[-1]) == 4.0
+
+
+@pytest.mark.parametrize("signs", list(product((-1000.0, 1000.0), repeat=4)))
+def test_extreme_gaps(signs: tuple[float, ...]) -> None:
+    """Wherever an optimiser takes the gaps, no piece is without a length or a slope."""
+    made = PiecewiseLinear(4.0, 3, pivots=5, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        made.gaps.copy_(torch.tensor(signs))
+    pivots = made.pivots.detach()
+    assert float(pivots[0]) == 0.0 and float(pivots[-1]) == 4.0
+    assert bool((pivots.diff() > 0).all())
+    middles = (pivots[:-1] + pivots[1:]) / 2
+    for place in [*pivots.tolist(), *middles.tolist(), *torch.linspace(-0.2, 4.2, 12).tolist()]:
+        made.zero_grad()
+        value = made(place)
+        value.square().sum().backward()
+        assert bool(value.isfinite().all())
+        for parameter in (made.gaps, made.values):
+            assert parameter.grad is not None
+            assert bool(parameter.grad.isfinite().all())
 
 
 def test_pivots_and_values_are_learnt() -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import product
-
 import numpy as np
+import optuna
 import pytest
 import torch
 
@@ -31,7 +30,19 @@ SPACES: list[tuple[SearchSpace, int, int]] = [  # and the cells of a supernet, a
 def shared_with(optimum: Architecture, cells: int) -> SharedEdges:
     with torch.device("meta"):
         supernet = build_supernet(optimum.space, num_classes=2, channels=2, cells=cells)
-    return SharedEdges(optimum, supernet.edges, supernet.operations)
+    return SharedEdges(optimum, supernet)
+
+
+def derivable(architecture: Architecture, rng: np.random.Generator) -> Architecture:
+    """In DARTSSpace, another operation in place of each `none`."""
+    if not isinstance(architecture.space, DARTSSpace):
+        return architecture
+    names = [name for name in architecture.space.operations if name != "none"]
+    params = {
+        name: names[rng.integers(len(names))] if value == "none" else value
+        for name, value in architecture.params.items()
+    }
+    return architecture.space.architecture(params)
 
 
 def logits_of(
@@ -87,12 +98,12 @@ def test_soft_counts_are_near_hard_ones_at_a_low_temperature(
     rng = np.random.default_rng(2)
     generator = torch.Generator().manual_seed(0)
     for _ in range(10):
-        optimum = space.random(rng)
+        optimum = derivable(space.random(rng), rng)
         shared = shared_with(optimum, cells)
         assert shared.total == total
         other = optimum
         for _ in range(int(rng.integers(2 * total))):
-            other = space.mutate(other, rng)
+            other = derivable(space.mutate(other, rng), rng)
         operations, switches = logits_of(shared_with(other, cells))
         soft = shared.soft(operations, switches, 0.05, generator)
         assert float(soft) == pytest.approx(common_edges(optimum, other), abs=0.03)
@@ -139,6 +150,23 @@ def test_gradients_lead_to_the_optimum() -> None:
     assert float(gradient[target.sum(1) == 0].abs().max()) == 0.0
 
 
+def test_an_operation_that_is_never_derived_is_never_sampled() -> None:
+    """A large `none` does not hide the edges that the derived cell shares."""
+    rng = np.random.default_rng(0)
+    shared = shared_with(derivable(DARTSSpace().random(rng), rng), 3)
+    operations, switches = logits_of(shared)
+    column = shared.operations.index("none")
+    for logits in operations.values():
+        logits[:, column] = 1000.0
+        logits.requires_grad_()
+    count = shared.soft(operations, switches, 0.05, torch.Generator().manual_seed(0))
+    assert float(count.detach()) == pytest.approx(16.0, abs=0.03)
+    count.backward()  # type: ignore[no-untyped-call]
+    for logits in operations.values():
+        assert logits.grad is not None
+        assert bool(logits.grad.isfinite().all()) and not bool(logits.grad[:, column].any())
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5])
 def test_a_relaxed_choice_of_several(size: int) -> None:
     noisy = torch.tensor([0.3, 2.0, -1.0, 1.0])
@@ -163,11 +191,48 @@ def test_without_switches_every_edge_counts() -> None:
 
 def test_foreign_optima_are_refused() -> None:
     optimum = SPACE.parse("|sep_conv_3x3~1|+|skip_connect~2|+|max_pool_3x3~0|+|dil_conv_5x5~3|")
-    edges = {"cell": tuple(product(range(2), range(2, 6)))}
-    with pytest.raises(ValueError, match=r"edge \(2, 3\) with 'skip_connect' is none of"):
-        SharedEdges(optimum, edges, SPACE.operations)
-    import optuna
-
+    fewer = EdgeNESSpace(("sep_conv_3x3", "max_pool_3x3", "dil_conv_5x5"))
+    for space, edge, operation in (
+        (EdgeNESSpace(num_nodes=3), r"\(3, 5\)", "dil_conv_5x5"),
+        (fewer, r"\(2, 3\)", "skip_connect"),
+    ):
+        supernet = build_supernet(space, num_classes=2, channels=2, cells=1)
+        with pytest.raises(ValueError, match=rf"edge {edge} with '{operation}' is none of"):
+            SharedEdges(optimum, supernet)
     flat = FlatSpace({"x": optuna.distributions.FloatDistribution(0, 1)})
     with pytest.raises(ValueError, match="has no operations on edges"):
-        SharedEdges(flat.random(np.random.default_rng(0)), edges, SPACE.operations)
+        SharedEdges(flat.random(np.random.default_rng(0)), supernet)
+
+
+def test_operations_that_are_never_derived_are_refused() -> None:
+    space = DARTSSpace()
+    rng = np.random.default_rng(0)
+    allowed = derivable(space.random(rng), rng)
+    name = next(name for name in allowed.params if "op_0" in name)
+    optimum = space.architecture({**allowed.params, name: "none"})
+    assert shared_with(allowed, 3).total == 16
+    with pytest.raises(
+        ValueError, match=r"^`optimum` is Genotype.*'none', which DARTSSupernet nev"
+    ):
+        shared_with(optimum, 3)
+    # In cell spaces `none` is an operation as any other.
+    cells = NASBench201Space()
+    nothing = cells.architecture(dict.fromkeys(cells.distributions, "none"))
+    assert shared_with(nothing, 1).total == 6
+
+
+@pytest.mark.parametrize(
+    ("space", "cells"), [(SPACE, 1), (DARTSSpace(), 3), (NASBench201Space(), 1)]
+)
+def test_what_is_derived_can_be_an_optimum(space: SearchSpace, cells: int) -> None:
+    """Whatever the weights; those of `never_derived` are the largest."""
+    supernet = build_supernet(space, num_classes=2, channels=2, cells=cells)
+    generator = torch.Generator().manual_seed(0)
+    heavy = [name in supernet.never_derived for name in supernet.operations]
+    for _ in range(5):
+        weights = {
+            kind: torch.rand(len(edges), len(heavy), generator=generator) + torch.tensor(heavy)
+            for kind, edges in supernet.edges.items()
+        }
+        optimum = supernet.derive(weights)
+        assert SharedEdges(optimum, supernet).total == common_edges(optimum, optimum)
