@@ -112,6 +112,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--space", choices=list(SPACES), default="darts")
     parser.add_argument("--seeds", type=int, default=3, help="searches")
     parser.add_argument("--random", type=int, default=8, help="random cells")
+    parser.add_argument(
+        "--without-none", action="store_true", help="random cells without `none`, as derived ones"
+    )
     parser.add_argument("--train", type=int, default=4000, help="training images")
     parser.add_argument("--validation", type=int, default=1000, help="validation images")
     parser.add_argument("--test", type=int, default=5000, help="test images")
@@ -157,7 +160,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         picture.write_text(found["picture"], encoding="utf-8")
         cells.append(("derived", seed, found["params"]))
     for seed in range(chosen.random):
-        random = space.random(np.random.default_rng([1, seed]))
+        rng = np.random.default_rng([1, seed])
+        random = space.random(rng)
+        while chosen.without_none and "none" in random.params.values():
+            random = space.random(rng)
         cells.append(("random", seed, random.params))
 
     objective_of_cells = CellCNN(space, data, artifacts=None, **training)

@@ -335,3 +335,24 @@ def test_edge_nes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(before.splitlines()) == 6
     edge_nes.main(arguments)  # nothing is left to do
     assert (tmp_path / "edge_nes.jsonl").read_text() == before
+
+
+@pytest.mark.slow
+def test_darts_cifar10(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from benchmarks import darts_cifar10
+
+    sizes = ["--train=120", "--validation=40", "--test=40", "--space=nas-bench-201", "--cells=1"]
+    small = ["--seeds=1", "--random=3", "--search-epochs=1", "--training-epochs=1"]
+    folders = [f"--results={tmp_path}", f"--runs={tmp_path / 'runs'}"]
+    arguments = ["digits", *sizes, *small, *folders, "--without-none"]
+    darts_cifar10.main(arguments)
+    found = rows(tmp_path, "darts_nas_bench_201")
+    assert [row["cell"] for row in found] == ["derived"] + ["random"] * 3
+    assert not any("none" in row["architecture"] for row in found[1:])
+    mean = np.mean([100 * float(row["test_accuracy"]) for row in found[1:]])
+    assert f"random {mean:.2f} %" in (tmp_path / "darts_nas_bench_201.md").read_text()
+    assert "<svg" in (tmp_path / "darts_nas_bench_201_0.svg").read_text()
+    capsys.readouterr()
+    before = (tmp_path / "runs" / "darts_nas_bench_201.jsonl").read_text()
+    darts_cifar10.main(arguments)  # nothing is left to do
+    assert (tmp_path / "runs" / "darts_nas_bench_201.jsonl").read_text() == before
