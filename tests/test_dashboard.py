@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from wsgiref.util import setup_testing_defaults
 from xml.etree import ElementTree
 
@@ -17,6 +17,7 @@ from optuna.trial import TrialState
 from optuna_nas.data import load_images
 from optuna_nas.objectives import CellCNN
 from optuna_nas.spaces import NASBench201Space
+from optuna_nas.storages import open_storage, show_constraints
 from optuna_nas.trials import ArtifactFolder
 
 SPACE = NASBench201Space()
@@ -55,8 +56,12 @@ def study(folder: Path) -> optuna.Study:
 
 @pytest.fixture(scope="module")
 def get(study: optuna.Study, folder: Path) -> Get:
-    app = optuna_dashboard.wsgi(study._storage, artifact_store=ArtifactFolder(folder).store)
+    return asking(
+        optuna_dashboard.wsgi(study._storage, artifact_store=ArtifactFolder(folder).store)
+    )
 
+
+def asking(app: Callable[..., Iterable[bytes]]) -> Get:
     def get(url: str) -> tuple[str, bytes]:
         path, _, query = url.partition("?")
         environ: dict[str, Any] = {"PATH_INFO": path, "QUERY_STRING": query}
@@ -157,3 +162,46 @@ def test_parameter_importances_are_answered(study: optuna.Study, get: Get) -> No
     assert kind == "application/json"
     assert {entry["name"] for entry in importances} == set(SPACE.distributions)
     assert sum(entry["importance"] for entry in importances) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("name", ["sqlite:///{}/study.db", "{}/study.journal"])
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_constraints_are_shown(
+    name: str, direction: Literal["minimize", "maximize"], tmp_path: Path
+) -> None:
+    address = name.format(tmp_path)
+    study = optuna.create_study(storage=open_storage(address), direction=direction)
+    sign = 1 if direction == "maximize" else -1
+    # The best value violates a constraint; the last trial has none, and so is feasible.
+    told = [(3.0, (0.5, -1.0)), (2.0, (0.0, -1.0)), (1.0, (-1.0, -1.0)), (0.0, ())]
+
+    def objective(trial: optuna.Trial) -> float:
+        value, constraints = told[trial.number]
+        for number, constraint in enumerate(constraints):
+            trial.set_constraint(f"limit {number}", constraint)
+        return sign * value
+
+    study.optimize(objective, n_trials=1)
+    get = asking(optuna_dashboard.wsgi(show_constraints(open_storage(address))))
+    url = f"/api/studies/{study._study_id}?after=0"
+    # Nothing feasible is there yet: the best is what there is.
+    assert [trial["number"] for trial in json.loads(get(url)[1])["best_trials"]] == [0]
+
+    study.optimize(objective, n_trials=3)
+    before = [trial.system_attrs for trial in study.trials]
+    get = asking(optuna_dashboard.wsgi(show_constraints(open_storage(address))))
+    shown = json.loads(get(url)[1])
+    assert [trial["constraints"] for trial in shown["trials"]] == [list(c) for _, c in told]
+    assert [trial["number"] for trial in shown["best_trials"]] == [1] == [study.best_trial.number]
+    assert [trial.system_attrs for trial in study.trials] == before
+
+
+def test_without_it_the_dashboard_would_not_show_constraints(tmp_path: Path) -> None:
+    """If this fails, the dashboard has learnt it, and `show_constraints` can go."""
+    study = optuna.create_study(storage=f"sqlite:///{tmp_path / 'study.db'}")
+    trial = study.ask()
+    trial.set_constraint("limit", 1.0)
+    study.tell(trial, 0.0)
+    get = asking(optuna_dashboard.wsgi(study._storage))
+    [shown] = json.loads(get(f"/api/studies/{study._study_id}?after=0")[1])["trials"]
+    assert shown["constraints"] == []

@@ -104,14 +104,14 @@ def dashboard(
     import optuna_dashboard
 
     from optuna_nas.cli.studies import load_study, stored_config
-    from optuna_nas.storages import open_storage
+    from optuna_nas.storages import open_storage, show_constraints
     from optuna_nas.trials import ArtifactFolder
 
     with mendable():
         found = load_study(study, storage)
         folder = ArtifactFolder(Path(stored_config(found).artifacts))
         folder.files.mkdir(parents=True, exist_ok=True)
-        opened = open_storage(storage)
+        opened = show_constraints(open_storage(storage))
     url = f"http://{host}:{port}/dashboard/studies/{found._study_id}"
     Console().print(f"Next: open [bold]{url}[/] in a browser; Ctrl-C stops.", soft_wrap=True)
     if browser:

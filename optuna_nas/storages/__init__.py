@@ -11,6 +11,7 @@ from optuna_nas.storages.opening import (
     open_storage,
 )
 from optuna_nas.storages.patient import PatientStorage
+from optuna_nas.storages.shown import show_constraints
 
 __all__ = [
     "GRACE_SECONDS",
@@ -21,5 +22,6 @@ __all__ = [
     "local_file",
     "open_storage",
     "public_address",
+    "show_constraints",
     "without_passwords",
 ]
