@@ -19,7 +19,7 @@ from pathlib import Path
 import optuna
 import optuna_dashboard
 import pytest
-from optuna.artifacts import upload_artifact
+from optuna.artifacts import get_all_artifact_meta, upload_artifact
 
 from optuna_nas.storages import open_storage
 from optuna_nas.trials import ArtifactFolder, TrialRun
@@ -197,3 +197,14 @@ def test_a_trial_full_of_scripts_runs_none(shown: Shown, browser: Browser) -> No
 def test_the_list_of_studies_runs_none(shown: Shown, browser: Browser) -> None:
     browser.open(f"{shown.page.partition('/studies')[0]}")
     browser.wait(f"document.body.innerText.includes({SCRIPT!r})")
+
+
+def test_a_script_that_runs_would_be_noticed(shown: Shown, running: Browser) -> None:
+    """A drawing that is opened as a page of its own runs its scripts."""
+    trial = shown.study.trials[SEARCHED]
+    metas = get_all_artifact_meta(trial, storage=shown.study._storage)
+    [drawing] = [meta for meta in metas if "script" in meta.filename]
+    base = shown.page.partition("/dashboard")[0]
+    study = shown.study._study_id
+    running.open(f"{base}/artifacts/{study}/{trial._trial_id}/{drawing.artifact_id}")
+    running.wait("window.hostile === 1")
