@@ -125,12 +125,20 @@ class Browser:
         assert not result.get("errorText"), result
 
     def wait(self, expression: str) -> Any:
-        """Wait until an expression is true, and return its value."""
+        """Wait until an expression is true, and return its value.
+
+        As long as a page loads, what the expression asks for may not be there yet.
+        """
         end = time.monotonic() + _SECONDS
-        while not (value := self.evaluate(expression)):
-            assert time.monotonic() < end, (expression, self.evaluate("document.body.innerText"))
+        while True:
+            try:
+                if value := self.evaluate(expression):
+                    return value
+            except AssertionError:
+                if time.monotonic() > end:
+                    raise
+            assert time.monotonic() < end, expression
             time.sleep(0.1)
-        return value
 
     def happened(self, method: str) -> list[dict[str, Any]]:
         """The parameters of all events of one kind."""
