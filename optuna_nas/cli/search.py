@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-import signal
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from optuna_nas.cli.interrupts import interruptible
 from optuna_nas.cli.mending import mendable, show_error
 from optuna_nas.cli.objectives import DEFAULT_OBJECTIVE, RECIPES
 from optuna_nas.cli.objectives.parameters import defaults_in_words, with_options
@@ -218,7 +216,7 @@ def run(
     interrupted = False
     try:
         with (
-            _terminable(),
+            interruptible(),
             Progress(console, study, target, config.recipe, config.options) as progress,
             closing(supervisor.run()) as ticks,
         ):
@@ -243,20 +241,3 @@ def run(
         console.print(f"The time is up: {done} of {target} trials are finished.")
     console.print(f"Pictures of every trial: [bold]{show}[/]", soft_wrap=True)
     console.print(f"Next: [bold]{describe}[/]", soft_wrap=True)
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Let SIGTERM, as machines and schedulers send it, end the search as Ctrl-C does."""
-
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():  # only there it is allowed
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

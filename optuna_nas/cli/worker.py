@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from optuna_nas.cli.interrupts import interruptible
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import TypeAlias
@@ -42,6 +44,16 @@ def worker(
     parent: Annotated[int, typer.Option(help="Process without which the worker stops.")],
 ) -> None:
     """Run trials; the search's settings are read from standard input as JSON."""
+    # Ctrl-C comes from the terminal and again from the supervisor.
+    with interruptible(once=True):
+        try:
+            _stop_with(parent)
+            _work(index, threads, target, deadline)
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+
+
+def _work(index: int, threads: int, target: int, deadline: float) -> None:
     import optuna
     import torch
 
@@ -50,29 +62,23 @@ def worker(
     from optuna_nas.trials import Unclaimed
 
     config = SearchConfig.from_json(sys.stdin.read())
-    signal.signal(signal.SIGINT, _interrupt)
-    signal.signal(signal.SIGTERM, _interrupt)
-    _stop_with(parent)
     torch.set_num_threads(threads)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
 
-    try:
-        study = optuna.load_study(
-            study_name=config.study,
-            storage=open_storage(config.storage, wait=True),
-            pruner=config.make_pruner(),
-        )
-        study.sampler = config.make_sampler(index, len(study.get_trials(deepcopy=False)))
-        objective = _Claiming(config.make_objective())
-        failures, unclaimed = _Failures(), Unclaimed(GRACE_SECONDS)
-        while time.monotonic() < deadline and finished_trials(study) < target:
-            if _has_room(study, target):
-                _run_trial(study, objective, failures)
-                failures.check()
-            else:
-                _wait(study, unclaimed)
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
+    study = optuna.load_study(
+        study_name=config.study,
+        storage=open_storage(config.storage, wait=True),
+        pruner=config.make_pruner(),
+    )
+    study.sampler = config.make_sampler(index, len(study.get_trials(deepcopy=False)))
+    objective = _Claiming(config.make_objective())
+    failures, unclaimed = _Failures(), Unclaimed(GRACE_SECONDS)
+    while time.monotonic() < deadline and finished_trials(study) < target:
+        if _has_room(study, target):
+            _run_trial(study, objective, failures)
+            failures.check()
+        else:
+            _wait(study, unclaimed)
 
 
 class _Failures:
@@ -160,14 +166,6 @@ def _states() -> Any:
     from optuna.trial import TrialState
 
     return TrialState
-
-
-def _interrupt(signum: int, frame: object) -> None:
-    # Ctrl-C comes from the terminal and again from the supervisor: the second one must not break
-    # off the queueing of the trial.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise KeyboardInterrupt
 
 
 def _stop_with(parent: int) -> None:

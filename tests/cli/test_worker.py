@@ -336,6 +336,24 @@ def test_a_second_signal_does_not_disturb_what_the_first_one_began(
     assert states(study) == ["FAIL"]
 
 
+def test_an_interrupt_in_a_destructor_is_not_lost(
+    work: Callable[..., None], study: optuna.Study
+) -> None:
+    class Collected:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGTERM)  # Python drops what is raised in here
+
+    def interrupted(trial: Trial) -> float:
+        Collected()
+        time.sleep(30)
+        return 0.5
+
+    with pytest.raises(typer.Exit) as exit_:
+        work(5, interrupted)
+    assert exit_.value.exit_code == 130
+    assert states(study) == ["FAIL"]
+
+
 def test_it_is_interrupted_when_its_parent_is_gone() -> None:
     with pytest.raises(KeyboardInterrupt):
         module._stop_with(parent=0)  # no process is this one's parent
