@@ -5,7 +5,8 @@
 `CIFAR10` is what `load_images` takes: a folder, a file or a dataset of the hub. Every method finds
 its networks in `EdgeNESSpace` and trains them in the same way; the table shows the test accuracy,
 the negative log-likelihood and the seconds of the search, by mean and standard deviation over the
-seeds. What is finished is kept, method by method and seed by seed, and not done again.
+seeds. A second table has the edges that EdgeNES's architectures share with the optimum, at whole λ
+of each seed. What is finished is kept, method by method and seed by seed, and not done again.
 
 The options are for a CPU: a few thousand images and small networks. `--full` is the published
 size, for a GPU.
@@ -13,6 +14,7 @@ size, for a GPU.
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import optuna
+from optuna.artifacts import get_all_artifact_meta
 
 from benchmarks import tables
 from optuna_nas.data import ImageData, load_images
@@ -36,6 +39,7 @@ from optuna_nas.objectives.edge_nes import (
     TrainingSettings,
 )
 from optuna_nas.spaces import EdgeNESSpace
+from optuna_nas.trials import ArtifactFolder
 
 MEASURES = ("accuracy", "nll", "calibration_error", "disagreement")
 
@@ -55,7 +59,9 @@ def methods(
     }
 
 
-def measured(objective: EnsembleSearch, name: str, seed: int) -> dict[str, Any]:
+def measured(
+    objective: EnsembleSearch, artifacts: ArtifactFolder, name: str, seed: int
+) -> dict[str, Any]:
     """Run one trial, and return the row of it."""
     study = optuna.create_study(direction="maximize")
     study.optimize(objective, n_trials=1)
@@ -64,7 +70,13 @@ def measured(objective: EnsembleSearch, name: str, seed: int) -> dict[str, Any]:
         raise RuntimeError(f"{name}, seed {seed}: {trial.user_attrs.get('diverged')}")
     found = trial.user_attrs
     kept = ("members", "optimum", "shared_edges", "lambdas", "test_report", "parameters")
-    return {"method": name, "seed": seed} | {key: found.get(key) for key in kept}
+    row = {"method": name, "seed": seed} | {key: found.get(key) for key in kept}
+    for meta in get_all_artifact_meta(trial, storage=study._storage):
+        if meta.filename == "shared_edges.csv":
+            with (artifacts.files / meta.artifact_id).open(encoding="utf-8") as file:
+                points = list(csv.DictReader(file))
+            row["curve"] = [[float(p["lambda"]), int(p["shared edges"])] for p in points]
+    return row
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> list[tables.Row]:
@@ -78,6 +90,23 @@ def table(rows: Sequence[Mapping[str, Any]]) -> list[tables.Row]:
             shown[measure] = _spread([report[measure] for report in reports])
         for part in ("search_seconds", "training_seconds"):
             shown[part] = float(np.mean([report[part] for report in reports]))
+        found.append(shown)
+    return found
+
+
+def curves(rows: Sequence[Mapping[str, Any]]) -> list[tables.Row]:
+    """A row for each seed of EdgeNES: shared edges at whole λ, and how far off the curve is."""
+    found: list[tables.Row] = []
+    for row in rows:
+        if "curve" not in row:
+            continue
+        positions, counts = np.array(row["curve"]).T
+        shown: dict[str, object] = {"seed": row["seed"], "optimum": row["optimum"]}
+        for position in range(int(positions[-1]) + 1):
+            nearest = int(np.abs(positions - position).argmin())
+            shown[f"at {position}"] = int(counts[nearest])
+        shown["mean error"] = float(np.abs(counts - positions).mean())
+        shown["monotone"] = "yes" if (np.diff(counts) >= 0).all() else "no"
         found.append(shown)
     return found
 
@@ -150,6 +179,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     path = chosen.runs / "edge_nes.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
+    artifacts = ArtifactFolder(chosen.runs / "edge_nes")
     rows = []
     for seed in range(chosen.seeds):
         for name in names:
@@ -161,12 +191,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 size=size,
                 training=training,
                 seed=seed,
-                artifacts=None,
+                artifacts=artifacts.path,
             )
             settings = json.loads(json.dumps(objective.settings()))
             found = [row for row in finished(path, settings) if row["method"] == name]
             if not found:
-                found = [measured(objective, name, seed) | {"settings": settings}]
+                found = [measured(objective, artifacts, name, seed) | {"settings": settings}]
                 with path.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(found[0]) + "\n")
                 print(name, seed, found[0]["test_report"], flush=True)
@@ -181,6 +211,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "standard deviation over the seeds; seconds are means.",
         table(rows),
     )
+    if found := curves(rows):
+        tables.save(
+            chosen.results,
+            "edge_nes_curves",
+            "Edges shared with the optimum",
+            "Of EdgeNES's architectures at λ = 0, 1, ...; the mean absolute error, and whether "
+            "the number never falls, over the 41 architectures at equal distances.",
+            found,
+        )
 
 
 if __name__ == "__main__":

@@ -333,6 +333,9 @@ def test_edge_nes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert all("±" in row["accuracy"] for row in found.values())
     before = (tmp_path / "edge_nes.jsonl").read_text()
     assert len(before.splitlines()) == 6
+    shared = rows(tmp_path, "edge_nes_curves")
+    assert [row["seed"] for row in shared] == ["0", "1"]
+    assert all(0 <= int(row[f"at {number}"]) <= 4 for row in shared for number in range(5))
     edge_nes.main(arguments)  # nothing is left to do
     assert (tmp_path / "edge_nes.jsonl").read_text() == before
 
