@@ -24,11 +24,12 @@ from optuna.artifacts import get_all_artifact_meta
 from optuna.storages import RDBStorage
 
 from benchmarks import tables
+from optuna_nas.artifacts import ArtifactFolder
 from optuna_nas.data import ImageData, load_images
 from optuna_nas.ensembles import welch_test
 from optuna_nas.objectives import CellCNN, Darts, derived_params
 from optuna_nas.spaces import DARTSSpace, NASBench201Space, SearchSpace
-from optuna_nas.trials import ArtifactFolder, recover_interrupted
+from optuna_nas.trials import recover_interrupted
 
 SPACES: dict[str, Callable[[], SearchSpace]] = {
     "darts": DARTSSpace,

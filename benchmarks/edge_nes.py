@@ -25,6 +25,7 @@ import optuna
 from optuna.artifacts import get_all_artifact_meta
 
 from benchmarks import tables
+from optuna_nas.artifacts import ArtifactFolder
 from optuna_nas.data import ImageData, load_images
 from optuna_nas.objectives import EnsembleSearch
 from optuna_nas.objectives.edge_nes import (
@@ -39,7 +40,6 @@ from optuna_nas.objectives.edge_nes import (
     TrainingSettings,
 )
 from optuna_nas.spaces import EdgeNESSpace
-from optuna_nas.trials import ArtifactFolder
 
 MEASURES = ("accuracy", "nll", "calibration_error", "disagreement")
 
@@ -211,14 +211,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "standard deviation over the seeds; seconds are means.",
         table(rows),
     )
-    if found := curves(rows):
+    if shared_edges := curves(rows):
         tables.save(
             chosen.results,
             "edge_nes_curves",
             "Edges shared with the optimum",
             "Of EdgeNES's architectures at λ = 0, 1, ...; the mean absolute error, and whether "
             "the number never falls, over the 41 architectures at equal distances.",
-            found,
+            shared_edges,
         )
 
 

@@ -14,11 +14,11 @@ import optuna_dashboard
 import pytest
 from optuna.trial import TrialState
 
+from optuna_nas.artifacts import ArtifactFolder
 from optuna_nas.data import load_images
 from optuna_nas.objectives import CellCNN
 from optuna_nas.spaces import NASBench201Space
 from optuna_nas.storages import open_storage, show_constraints
-from optuna_nas.trials import ArtifactFolder
 
 SPACE = NASBench201Space()
 EPOCHS = 3

@@ -21,8 +21,9 @@ import optuna_dashboard
 import pytest
 from optuna.artifacts import get_all_artifact_meta, upload_artifact
 
+from optuna_nas.artifacts import ArtifactFolder
 from optuna_nas.storages import open_storage
-from optuna_nas.trials import ArtifactFolder, TrialRun
+from optuna_nas.trials import TrialRun
 from tests.chromium import Browser, chromium
 from tests.cli.conftest import call
 

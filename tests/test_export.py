@@ -17,12 +17,12 @@ from optuna.trial import TrialState
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from optuna_nas.artifacts.atomic import write_atomically
 from optuna_nas.data import ImageData, load_images
 from optuna_nas.export import export_model, export_trial, predict
 from optuna_nas.networks import build_network
 from optuna_nas.objectives import CellCNN
 from optuna_nas.spaces import DARTSSpace, NASBench201Space, SearchSpace, space_from_dict
-from optuna_nas.trials.states import write_atomically
 
 SPACE = NASBench201Space()
 

@@ -41,7 +41,7 @@ class Given:
         study: The study's name.
         storage: The storage's address.
         objective: A name of `RECIPES`.
-        artifacts: The folder of pictures, checkpoints and weights.
+        artifacts: Where pictures, checkpoints and weights are: a folder or `s3://bucket/prefix`.
         sampler: A name of `SAMPLERS`, or `module:class`.
         pruner: A name of `PRUNERS`.
         seed: Seed of the sampler, the splits and the trainings.
@@ -96,14 +96,14 @@ class SearchConfig:
         Raises:
             ValueError: The objective is unknown, or an option belongs to another one.
         """
+        from optuna_nas.artifacts.opening import is_bucket
         from optuna_nas.cli.objectives.parameters import check_owner
-        from optuna_nas.trials.folder import safe_name
 
         name = given.objective or (stored.objective if stored else DEFAULT_OBJECTIVE)
         recipe = choose("objective", name, RECIPES)
         check_owner(recipe, given.options, RECIPES.values())
         defaults: dict[str, Any] = {
-            "artifacts": f"{safe_name(given.study)}-artifacts",
+            "artifacts": _default_folder(given.study),
             "sampler": recipe.sampler,
             "pruner": recipe.pruner,
             "seed": 0,
@@ -121,7 +121,8 @@ class SearchConfig:
             name: default if (value := getattr(given, name)) is None else value
             for name, default in defaults.items()
         }
-        settings["artifacts"] = str(Path(settings["artifacts"]))
+        where = settings["artifacts"]
+        settings["artifacts"] = where.rstrip("/") if is_bucket(where) else str(Path(where))
         return cls(
             study=given.study, storage=given.storage, objective=name, options=options, **settings
         )
@@ -235,6 +236,13 @@ class SearchConfig:
         """The pruner, fitted to how often a whole trial reports."""
         return choose("pruner", self.pruner, PRUNERS)(self.recipe.steps(self.options))
 
+    @property
+    def local_folder(self) -> Path:
+        """A folder of this machine for what only it needs, such as the logs of its workers."""
+        from optuna_nas.artifacts.opening import is_bucket
+
+        return Path(_default_folder(self.study) if is_bucket(self.artifacts) else self.artifacts)
+
     def make_objective(self) -> Objective:
         """The objective, its data loaded."""
         return self.recipe.make_objective(self.options, self.seed, self.artifacts)
@@ -271,6 +279,12 @@ class SearchConfig:
         """What differs from the stored settings although the values can be compared, in words."""
         there, here = ({name: getattr(c, name) for name in _FREE} for c in (stored, self))
         return _differences(there, here)
+
+
+def _default_folder(study: str) -> str:
+    from optuna_nas.artifacts.names import safe_name
+
+    return f"{safe_name(study)}-artifacts"
 
 
 def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:

@@ -28,7 +28,10 @@ Storage = Annotated[
 ]
 Artifacts = Annotated[
     str | None,
-    typer.Option(help="Folder of pictures, checkpoints and weights; <study>-artifacts if unset."),
+    typer.Option(
+        help="Folder of pictures, checkpoints and weights, or s3://bucket/prefix; "
+        "<study>-artifacts if unset."
+    ),
 ]
 
 

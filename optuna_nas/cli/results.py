@@ -50,8 +50,8 @@ def report(
     study: Study = DEFAULT_STUDY, storage: Storage = DEFAULT_STORAGE, output: Output = None
 ) -> None:
     """Write one HTML file with history, importances, learning curves and architectures."""
+    from optuna_nas.artifacts.names import safe_name
     from optuna_nas.cli.studies import load_study
-    from optuna_nas.trials.folder import safe_name
     from optuna_nas.visualization.report import write_report
 
     with mendable():
@@ -74,8 +74,8 @@ def export(
     overwrite: Annotated[bool, typer.Option(help="Replace an existing folder.")] = False,
 ) -> None:
     """Write a trained network as a folder that loads without optuna-nas."""
+    from optuna_nas.artifacts.names import safe_name
     from optuna_nas.cli.studies import load_study, stored_config
-    from optuna_nas.trials.folder import safe_name
 
     console = Console()
     with mendable():
@@ -103,21 +103,21 @@ def dashboard(
     """Show the studies of a storage, with pictures, in optuna-dashboard."""
     import optuna_dashboard
 
+    from optuna_nas.artifacts import open_artifacts
     from optuna_nas.cli.studies import load_study, stored_config
     from optuna_nas.storages import open_storage, show_constraints
-    from optuna_nas.trials import ArtifactFolder
 
     with mendable():
         found = load_study(study, storage)
-        folder = ArtifactFolder(Path(stored_config(found).artifacts))
-        folder.files.mkdir(parents=True, exist_ok=True)
+        place = open_artifacts(stored_config(found).artifacts)
+        place.make()
         opened = show_constraints(open_storage(storage))
     url = f"http://{host}:{port}/dashboard/studies/{found._study_id}"
     Console().print(f"Next: open [bold]{url}[/] in a browser; Ctrl-C stops.", soft_wrap=True)
     if browser:
         webbrowser.open(url)
     with mendable(OSError):  # another program may have the port
-        optuna_dashboard.run_server(opened, host=host, port=port, artifact_store=folder.store)
+        optuna_dashboard.run_server(opened, host=host, port=port, artifact_store=place.store)
 
 
 def show_best(console: Console, study: optuna.Study, parts: ReportParts) -> bool:
@@ -209,12 +209,13 @@ def report_parts(study: optuna.Study) -> ReportParts:
 
 def artifacts_folder(study: optuna.Study) -> str | None:
     """Where the artifacts of a study are; None if it does not say, or there is no such folder."""
+    from optuna_nas.artifacts.opening import is_bucket
     from optuna_nas.cli.studies import CONFIG_ATTRIBUTE, stored_config
 
     if CONFIG_ATTRIBUTE not in study.user_attrs:
         return None
-    folder = stored_config(study).artifacts
-    return folder if Path(folder).is_dir() else None
+    artifacts = stored_config(study).artifacts
+    return artifacts if is_bucket(artifacts) or Path(artifacts).is_dir() else None
 
 
 def _following(study: optuna.Study, storage: str) -> str:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -113,6 +111,7 @@ def search(
 
     In a study that exists already, options that are not given are as they were.
     """
+    from optuna_nas.artifacts import open_artifacts
     from optuna_nas.cli.config import Given, SearchConfig
     from optuna_nas.cli.origin import load_origin, queue_architectures
     from optuna_nas.cli.studies import find_config, open_study
@@ -129,7 +128,7 @@ def search(
             # All that can be wrong is found here, before anything is written or trained.
             if stored is not None:
                 config.check_same_values(stored)
-            check_folder(Path(config.artifacts))
+            open_artifacts(config.artifacts).check()
             config.make_pruner()
             made = config.make_objective()
             check_sampler(config, made)
@@ -170,20 +169,6 @@ def check_sampler(config: SearchConfig, objective: Objective) -> None:
                 f"{len(directions)} values {', '.join(objective.metric_names)} ({error}); allowed "
                 "are bananas, nsgaii, random, tpe and samplers of your own for several."
             ) from error
-
-
-def check_folder(folder: Path) -> None:
-    """Refuse a folder that cannot be written, without making it.
-
-    Raises:
-        ValueError: It is a file, or neither it nor what it would be made in can be written.
-    """
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK):
-        raise ValueError(
-            f"`artifacts` is {str(folder)!r}, but {str(there)!r} is no folder that can be "
-            "written; allowed is a folder, also one that is still to be made."
-        )
 
 
 def run(

@@ -7,7 +7,7 @@ import sys
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from optuna_nas.cli.config import SearchConfig
@@ -16,13 +16,16 @@ if TYPE_CHECKING:
     import optuna
     from optuna.storages import BaseStorage
 
+    from optuna_nas.artifacts import ArtifactPlace
     from optuna_nas.cli.objectives.recipe import Objective
-    from optuna_nas.trials import ArtifactFolder
 
 __all__ = ["CONFIG_ATTRIBUTE", "find_config", "load_study", "open_study", "stored_config"]
 
 CONFIG_ATTRIBUTE = "optuna_nas:search"
 """Study user attribute with the settings of the search."""
+
+_LOOKED_AT = 20
+"""Published files that are looked for in another place; in a bucket each takes a moment."""
 
 
 @dataclass(frozen=True)
@@ -153,10 +156,10 @@ def _check_files(study: optuna.Study, before: str, now: str) -> None:
     Raises:
         ValueError: The files are there, and none of them is here.
     """
-    from optuna_nas.trials import ArtifactFolder
+    from optuna_nas.artifacts import open_artifacts
 
-    old, new = (ArtifactFolder(Path(path)) for path in (before, now))
-    if old.path != new.path and _has_files(old, study) and not _has_files(new, study):
+    old, new = open_artifacts(before), open_artifacts(now)
+    if old.address != new.address and _has_files(old, study) and not _has_files(new, study):
         raise ValueError(
             f"`artifacts` is {now!r}, but the pictures, checkpoints and weights of the study "
             f"{study.study_name!r} are in {before!r}. Move that folder first, or go on with "
@@ -164,16 +167,25 @@ def _check_files(study: optuna.Study, before: str, now: str) -> None:
         )
 
 
-def _has_files(folder: ArtifactFolder, study: optuna.Study) -> bool:
+def _has_files(place: ArtifactPlace, study: optuna.Study) -> bool:
     from optuna.artifacts import get_all_artifact_meta
+    from optuna.artifacts.exceptions import ArtifactNotFound
 
-    if folder.weights(study.study_name, 0).parent.exists():
-        return True
-    return any(
-        (folder.files / meta.artifact_id).exists()
-        for trial in study.get_trials(deepcopy=False)
-        for meta in get_all_artifact_meta(trial, storage=study._storage)
-    )
+    from optuna_nas.trials.weights import kept_trials
+
+    with suppress(OSError):  # what cannot be looked at is taken for empty
+        if any(place.weights(study.study_name, n).exists() for n in kept_trials(study)):
+            return True
+        published = (
+            meta.artifact_id
+            for trial in study.get_trials(deepcopy=False)
+            for meta in get_all_artifact_meta(trial, storage=study._storage)
+        )
+        for artifact_id in islice(published, _LOOKED_AT):
+            with suppress(ArtifactNotFound):
+                place.store.open_reader(artifact_id).close()
+                return True
+    return False
 
 
 def load_study(name: str, storage: str) -> optuna.Study:

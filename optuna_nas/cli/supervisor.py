@@ -65,7 +65,7 @@ class Supervisor:
         self._finished = 0
         self._unclaimed = Unclaimed(GRACE_SECONDS)
         self._processes: dict[int, subprocess.Popen[str]] = {}
-        self._logs = Path(config.artifacts) / "logs"
+        self._logs = config.local_folder / "logs"
 
     def run(self) -> Generator[None, None, None]:
         """Work until done, yielding about twice a second so that progress can be shown.

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from uuid import uuid4
 
-from optuna_nas.trials.states import write_atomically
+from optuna_nas.artifacts.atomic import write_atomically
 
 __all__ = ["check_folder", "write_folder"]
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import optuna
 from optuna.trial import TrialState
 
+from optuna_nas.artifacts import ArtifactPlace
 from optuna_nas.errors import UserError
 from optuna_nas.trials import CorruptStateError, load_weights
 
@@ -41,7 +42,7 @@ _logger = optuna.logging.get_logger("optuna_nas")
 class TrainedObjective(Protocol):
     """What is needed of an objective whose trials train a network."""
 
-    artifacts: str | Path | None
+    artifacts: str | Path | ArtifactPlace | None
 
     @property
     def space(self) -> SearchSpace:

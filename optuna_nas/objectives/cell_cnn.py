@@ -26,6 +26,7 @@ import optuna
 import torch
 
 from optuna_nas._checks import checked_integer, checked_positive, checked_share
+from optuna_nas.artifacts import ArtifactPlace, open_artifacts
 from optuna_nas.data import ImageData, load_images
 from optuna_nas.networks import build_network, count_macs, count_parameters, operation
 from optuna_nas.objectives.devices import usable_device
@@ -38,7 +39,7 @@ from optuna_nas.objectives.training import (
     chosen_augmentation,
 )
 from optuna_nas.spaces import SearchSpace
-from optuna_nas.trials import ArtifactFolder, TrialRun
+from optuna_nas.trials import TrialRun
 from optuna_nas.visualization.cells import cell_svg
 from optuna_nas.visualization.curves import learning_curve_svg
 
@@ -115,7 +116,7 @@ class CellCNN:
         drop_path_probability: float = 0.0,
         device: str | torch.device | None = None,
         seed: int = 0,
-        artifacts: str | Path | None = ARTIFACTS,
+        artifacts: str | Path | ArtifactPlace | None = ARTIFACTS,
     ) -> None:
         if not isinstance(space, SearchSpace):
             raise TypeError(
@@ -136,7 +137,7 @@ class CellCNN:
         self.seed = checked_integer("seed", seed, 0, 2**31 - 1)
         self.artifacts = artifacts
         if artifacts is not None:
-            ArtifactFolder(Path(artifacts))  # refuses what is no folder
+            open_artifacts(artifacts)  # refuses what is none
         self.data = data if isinstance(data, ImageData) else load_images(data)
         chosen = chosen_augmentation(self.data, flip, crop_padding, cutout)
         self.flip, self.crop_padding, self.cutout = chosen.flip, chosen.crop_padding, chosen.cutout

@@ -43,6 +43,7 @@ import optuna
 import torch
 
 from optuna_nas._checks import checked_integer, checked_share
+from optuna_nas.artifacts import ArtifactPlace, open_artifacts
 from optuna_nas.data import ImageData, ImageSplit, load_images
 from optuna_nas.networks import count_parameters
 from optuna_nas.objectives.architecture_path import ArchitecturePath
@@ -70,7 +71,7 @@ from optuna_nas.relaxations import (
     build_supernet,
 )
 from optuna_nas.spaces import SearchSpace, remember_space
-from optuna_nas.trials import ArtifactFolder, TrialRun
+from optuna_nas.trials import TrialRun
 from optuna_nas.visualization.cells import cell_svg
 from optuna_nas.visualization.curves import learning_curve_svg
 
@@ -177,7 +178,7 @@ class Darts:
         cutout: int = 0,
         device: str | torch.device | None = None,
         seed: int = 0,
-        artifacts: str | Path | None = ARTIFACTS,
+        artifacts: str | Path | ArtifactPlace | None = ARTIFACTS,
     ) -> None:
         if not isinstance(space, SearchSpace):
             raise TypeError(
@@ -206,7 +207,7 @@ class Darts:
         self.seed = checked_integer("seed", seed, 0, 2**31 - 1)
         self.artifacts = artifacts
         if artifacts is not None:
-            ArtifactFolder(Path(artifacts))  # refuses what is no folder
+            open_artifacts(artifacts)  # refuses what is none
         self.data = data if isinstance(data, ImageData) else load_images(data)
         self.augmentation = chosen_augmentation(self.data, flip, crop_padding, cutout)
         part_sizes(self.data, self.held_out)  # refuses empty ones

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from optuna_nas.trials.folder import ArtifactFolder
 from optuna_nas.trials.recovery import Unclaimed, recover_interrupted
 from optuna_nas.trials.run import TrialRun
 from optuna_nas.trials.states import CorruptStateError
 from optuna_nas.trials.weights import load_weights
 
 __all__ = [
-    "ArtifactFolder",
     "CorruptStateError",
     "TrialRun",
     "Unclaimed",

@@ -15,11 +15,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import optuna
 
+from optuna_nas.artifacts import StoredFile
 from optuna_nas.trials.states import CorruptStateError, read_state, write_state
 
 __all__ = ["Checkpoint", "Curve"]
@@ -34,13 +34,13 @@ class Checkpoint:
     """The one checkpoint file of a run.
 
     Args:
-        path: The file.
+        file: Where it is kept.
         study: The study's name.
         run: The run's token.
         fingerprint: What is being trained, as JSON.
     """
 
-    path: Path
+    file: StoredFile
     study: str
     run: str
     fingerprint: Mapping[str, Any]
@@ -60,57 +60,63 @@ class Checkpoint:
             "curve": sorted(curve.items()),
         }
         try:
-            write_state(self.path, state, header)
+            write_state(self.file, state, header)
         except OSError as error:
             if not self._failed:
-                _logger.warning(f"Training goes on without a checkpoint: {self.path}: {error}")
+                _logger.warning(f"Training goes on without a checkpoint: {self.file}: {error}")
             self._failed = True
 
     def load(self) -> tuple[dict[str, Any], Curve] | None:
         """Return the state and the learning curve up to it, or None to start from scratch."""
         try:
-            state, header = read_state(self.path)
+            state, header = read_state(self.file)
             self._check(header)
             return state, {int(epoch): float(value) for epoch, value in header["curve"]}
         except FileNotFoundError:
             return None
         except OSError as error:
-            _logger.warning(f"Training starts from scratch: cannot read {self.path}: {error}")
+            _logger.warning(f"Training starts from scratch: cannot read {self.file}: {error}")
         except (LookupError, TypeError, ValueError) as error:
             _logger.warning(f"Training starts from scratch: the checkpoint is refused. {error}")
             self._move_aside()
         return None
 
+    def exists(self) -> bool:
+        """Whether there is one, as far as can be seen."""
+        try:
+            return self.file.exists()
+        except OSError as error:
+            _logger.warning(f"Cannot look for the checkpoint {self.file}: {error}")
+            return False
+
     def remove(self) -> None:
         """Delete the checkpoint, if there is one; what the file system refuses is logged."""
         try:
-            self.path.unlink(missing_ok=True)
-            for leftover in self.path.parent.glob(f".{self.path.name}.*.tmp"):
-                leftover.unlink(missing_ok=True)  # of a worker that was killed while writing
+            self.file.remove()
         except OSError as error:
-            _logger.warning(f"Cannot remove the checkpoint {self.path}: {error}")
+            _logger.warning(f"Cannot remove the checkpoint {self.file}: {error}")
 
     def _check(self, header: dict[str, Any]) -> None:
         if (header["kind"], header["study"]) != ("checkpoint", self.study):
             raise CorruptStateError(
-                f"{self.path} is a {header['kind']!r} of the study {header['study']!r}, "
+                f"{self.file} is a {header['kind']!r} of the study {header['study']!r}, "
                 f"not a checkpoint of {self.study!r}."
             )
         differences = _differences(header["fingerprint"], self.fingerprint)
         if differences:
             raise CorruptStateError(
-                f"{self.path} belongs to another training: {'; '.join(differences)}."
+                f"{self.file} belongs to another training: {'; '.join(differences)}."
             )
         if header["run"] != self.run:
             raise CorruptStateError(
-                f"{self.path} belongs to a trial of another study of the name {self.study!r}."
+                f"{self.file} belongs to a trial of another study of the name {self.study!r}."
             )
 
     def _move_aside(self) -> None:
         try:
-            self.path.replace(self.path.with_name(f"{self.path.name}.corrupt"))
+            self.file.move_aside()
         except OSError as error:
-            _logger.warning(f"Cannot move {self.path} aside: {error}")
+            _logger.warning(f"Cannot move {self.file} aside: {error}")
 
 
 def _differences(saved: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import io
 import mimetypes
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import optuna
 from optuna.artifacts import get_all_artifact_meta, upload_artifact
 
-from optuna_nas.trials.folder import ArtifactFolder, safe_name
+from optuna_nas.artifacts import ArtifactPlace
+from optuna_nas.artifacts.names import safe_name
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -29,12 +28,12 @@ _MIMETYPES = {".csv": "text/csv", ".jsonl": "application/jsonl", ".svg": "image/
 
 
 def publish(
-    folder: ArtifactFolder, trial: optuna.Trial, name: str, content: str | bytes | go.Figure
+    place: ArtifactPlace, trial: optuna.Trial, name: str, content: str | bytes | go.Figure
 ) -> str:
     """Attach a file to a trial, or replace the one of the same name.
 
     Args:
-        folder: The search's folder.
+        place: Where the search keeps its files.
         trial: The trial.
         name: The file's name; made safe, and given a suffix if it has none.
         content: Text, bytes, or a plotly figure.
@@ -43,24 +42,23 @@ def publish(
         The artifact's id.
 
     Raises:
-        OSError: If the folder cannot be written.
+        OSError: If it cannot be written.
         TypeError: If `content` is none of these.
     """
     data, suffix = _data(content)
     filename = safe_name(name)
     if "." not in filename:
         filename += suffix
-    folder.files.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.path, prefix=".publish-") as temporary:
-        file = Path(temporary) / filename
+    with place.workspace() as folder:
+        file = folder / filename
         file.write_bytes(data)
         for meta in get_all_artifact_meta(trial):
             if meta.filename == filename:
-                folder.store.write(meta.artifact_id, io.BytesIO(data))
+                place.store.write(meta.artifact_id, io.BytesIO(data))
                 return meta.artifact_id
         kind = _MIMETYPES.get(file.suffix.lower()) or mimetypes.guess_type(filename)[0]
         return upload_artifact(
-            artifact_store=folder.store,
+            artifact_store=place.store,
             file_path=str(file),
             study_or_trial=trial,
             mimetype=kind,

@@ -39,8 +39,8 @@ from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
 from optuna.storages import RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
 
+from optuna_nas.artifacts.names import folder_name
 from optuna_nas.storages import MAX_RETRY
-from optuna_nas.trials.folder import folder_name
 
 __all__ = ["recover_interrupted", "requeue", "worker_identity"]
 

@@ -34,8 +34,8 @@ import optuna
 import torch
 from optuna.trial import BaseTrial
 
+from optuna_nas.artifacts import ArtifactPlace, open_artifacts
 from optuna_nas.trials.checkpoints import Checkpoint, Curve
-from optuna_nas.trials.folder import ArtifactFolder
 from optuna_nas.trials.publishing import publish
 from optuna_nas.trials.recovery import WORKER_ATTR, requeue, worker_identity
 from optuna_nas.trials.weights import RUN_ATTR, keep_weights
@@ -60,7 +60,8 @@ class TrialRun:
     Args:
         trial: The trial. A `FixedTrial` or `FrozenTrial` works too: it has no study, so nothing is
             pruned, checkpointed or published.
-        artifacts: The search's folder, shared by all workers; None to keep no files.
+        artifacts: Where the search keeps its files, shared by all workers: a folder or what
+            :func:`optuna_nas.artifacts.open_artifacts` takes; None to keep none.
         fingerprint: What is being trained (space, architecture, settings), as JSON values. A
             checkpoint made under another fingerprint is refused.
 
@@ -71,18 +72,16 @@ class TrialRun:
 
     Raises:
         TypeError: If the fingerprint is not JSON.
-        ValueError: If `artifacts` is a file.
+        ValueError: If `artifacts` is a file or no address.
     """
 
     def __init__(
         self,
         trial: BaseTrial,
-        artifacts: ArtifactFolder | str | Path | None = None,
+        artifacts: str | Path | ArtifactPlace | None = None,
         *,
         fingerprint: Mapping[str, Any] | None = None,
     ) -> None:
-        if isinstance(artifacts, (str, Path)):
-            artifacts = ArtifactFolder(Path(artifacts))
         try:
             settings = json.loads(json.dumps(dict(fingerprint or {})))
         except TypeError as error:
@@ -91,7 +90,8 @@ class TrialRun:
         self.origin: int = trial.number
         self._trial = trial
         self._live = trial if isinstance(trial, optuna.Trial) else None
-        self._folder = artifacts if self._live else None
+        place = None if artifacts is None else open_artifacts(artifacts)
+        self._place = place if self._live else None
         self._checkpoint: Checkpoint | None = None
         self._known_epochs: frozenset[int] = frozenset()
         if self._live is not None:
@@ -108,10 +108,10 @@ class TrialRun:
         self._known_epochs = frozenset(frozen.intermediate_values)
         # What RetryHeartbeatStaleTrialCallback.retried_trial_number reads, with less ceremony.
         self.origin = frozen.system_attrs.get("failed_trial", trial.number)
-        if self._folder is not None:
+        if self._place is not None:
             study = trial.study.study_name
-            path = self._folder.checkpoint(study, self.origin)
-            self._checkpoint = Checkpoint(path, study, run, settings)
+            file = self._place.checkpoint(study, self.origin)
+            self._checkpoint = Checkpoint(file, study, run, settings)
 
     def report(self, value: float, epoch: int) -> None:
         """Report the validation value after an epoch, and stop here if the pruner says so.
@@ -184,15 +184,15 @@ class TrialRun:
             content: Text (SVG, CSV, Markdown), bytes, or a plotly figure (published as HTML).
 
         Returns:
-            The artifact's id, or None if there is no folder or it cannot be written.
+            The artifact's id, or None if no files are kept or it cannot be written.
 
         Raises:
             TypeError: If `content` is none of these.
         """
-        if self._folder is None or self._live is None:
+        if self._place is None or self._live is None:
             return None
         try:
-            return publish(self._folder, self._live, name, content)
+            return publish(self._place, self._live, name, content)
         except OSError as error:
             _logger.warning(f"Trial {self._trial.number}: cannot publish {name!r}: {error}")
             return None
@@ -226,10 +226,10 @@ class TrialRun:
     def _keep(
         self, weights: Mapping[str, torch.Tensor], values: Sequence[float], keep: int
     ) -> None:
-        if self._folder is None or self._live is None:
+        if self._place is None or self._live is None:
             return
         try:
-            keep_weights(self._folder, self._live, values, weights, keep=keep)
+            keep_weights(self._place, self._live, values, weights, keep=keep)
         except OSError as error:
             _logger.warning(f"Trial {self._trial.number}: cannot keep its weights: {error}")
 
@@ -252,7 +252,7 @@ class TrialRun:
 
     def _queue_again(self) -> None:
         """Let the next worker go on from here, if there is a checkpoint to go on from."""
-        if self._live is None or self._checkpoint is None or not self._checkpoint.path.exists():
+        if self._live is None or self._checkpoint is None or not self._checkpoint.exists():
             return
         requeue(self._live.study, self._live.storage.get_trial(self._live._trial_id))
         _logger.info(f"Trial {self._live.number} is queued again, to go on from its checkpoint.")

@@ -1,4 +1,4 @@
-"""Training state on disk: one safetensors file, exact and never pickled.
+"""Training state in a file: one safetensors file, exact and never pickled.
 
 1. The state, a tree of dicts, lists, tuples, tensors, numbers, strings, booleans and None, is
    walked once. Tensors are set aside under readable names (`model.conv.weight`); two references to
@@ -6,8 +6,7 @@
 2. What is left, the tree with the tensors' names in it, becomes JSON in the metadata of the file,
    next to a header that says whose state it is. Dicts are written as pairs, so that integer keys
    (optimizers have them) stay integers.
-3. The file is written to a temporary name in the same folder, synced and renamed: readers see the
-   old file or the new one, never half of one.
+3. The file is replaced in one step: readers see the old one or the new one, never half of one.
 
 Values, shapes and dtypes survive to the last bit. Strides, devices and subclasses of dict do not:
 tensors come back contiguous on the CPU.
@@ -16,18 +15,18 @@ tensors come back contiguous on the CPU.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import safetensors
 import torch
 from safetensors.torch import save
 
-__all__ = ["CorruptStateError", "read_header", "read_state", "write_atomically", "write_state"]
+from optuna_nas.artifacts import StoredFile
+
+__all__ = ["CorruptStateError", "read_state", "write_state"]
 
 _KEY = "optuna_nas"
 _FORMAT = 1
@@ -45,13 +44,13 @@ class CorruptStateError(ValueError):
     """A file is not a state this version can read: truncated, damaged or foreign."""
 
 
-def write_state(path: Path, state: Mapping[Any, Any], header: Mapping[str, Any]) -> None:
-    """Write `state` and `header` to `path` in one atomic step.
+def write_state(file: StoredFile, state: Mapping[Any, Any], header: Mapping[str, Any]) -> None:
+    """Write `state` and `header` to `file` in one atomic step.
 
     Args:
-        path: The file; its folder is made if needed.
+        file: Where to.
         state: A tree of dicts, lists, tuples, tensors, numbers, strings, booleans and None.
-        header: What the file is about, as JSON; can be read without the tensors.
+        header: What the file is about, as JSON.
 
     Raises:
         TypeError: If the state holds anything else; the message names the place.
@@ -61,56 +60,21 @@ def write_state(path: Path, state: Mapping[Any, Any], header: Mapping[str, Any])
     tree = encoder.encode(state, ())
     about = {"format": _FORMAT, "header": dict(header), "state": tree}
     metadata = {"format": "pt", _KEY: json.dumps(about, separators=(",", ":"))}
-    write_atomically(path, save(encoder.tensors, metadata))
+    file.write(save(encoder.tensors, metadata))
 
 
-def read_header(path: Path) -> dict[str, Any]:
-    """Read what the file at `path` is about, without its tensors.
-
-    Raises:
-        CorruptStateError: If the file is no state of ours.
-        OSError: If it cannot be read at all.
-    """
-    header, _ = _read(path, tensors=False)
-    return header
-
-
-def read_state(path: Path) -> tuple[dict[Any, Any], dict[str, Any]]:
+def read_state(file: StoredFile) -> tuple[dict[Any, Any], dict[str, Any]]:
     """Read a state and its header back.
 
     Raises:
         CorruptStateError: If the file is no state of ours.
         OSError: If it cannot be read at all.
     """
-    header, state = _read(path, tensors=True)
+    with file.local() as path:
+        header, state = _read(path, str(file))
     if not isinstance(state, dict):
-        raise CorruptStateError(f"{path}: a state is a dict, this file holds a {type(state)}.")
+        raise CorruptStateError(f"{file}: a state is a dict, this file holds a {type(state)}.")
     return state, header
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Put `content` at `path` through a synced temporary file in the same folder.
-
-    Raises:
-        OSError: If it cannot be written; what was at `path` is then untouched.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    if os.name == "posix":  # elsewhere a folder cannot be opened, and a rename needs no sync
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 class _Encoder:
@@ -171,21 +135,21 @@ def _place(place: tuple[str, ...]) -> str:
     return "".join(f"[{key!r}]" for key in place)
 
 
-def _read(path: Path, *, tensors: bool) -> tuple[dict[str, Any], Any]:
+def _read(path: Path, name: str) -> tuple[dict[str, Any], Any]:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {})[_KEY])
             if about["format"] != _FORMAT:
                 raise CorruptStateError(
-                    f"{path}: written in format {about['format']}, this version reads {_FORMAT}."
+                    f"{name}: written in format {about['format']}, this version reads {_FORMAT}."
                 )
             # Copied: the file is mapped into memory, and may be replaced while we train.
-            found = {name: file.get_tensor(name).clone() for name in file.keys() if tensors}  # noqa: SIM118
-        return dict(about["header"]), _decode(about["state"], found) if tensors else None
+            found = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118
+        return dict(about["header"]), _decode(about["state"], found)
     except CorruptStateError:
         raise
     except (safetensors.SafetensorError, LookupError, TypeError, ValueError, RecursionError) as e:
-        raise CorruptStateError(f"{path}: {type(e).__name__}: {e}") from e
+        raise CorruptStateError(f"{name}: {type(e).__name__}: {e}") from e
 
 
 def _decode(value: Any, tensors: dict[str, torch.Tensor]) -> Any:

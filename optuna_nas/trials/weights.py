@@ -1,13 +1,13 @@
 """The final weights of the best trials, kept by many workers without a lock.
 
-Each file records its own trial's values. Whoever finishes a trial writes its file, looks at all
-files of the study, and deletes those that are not among the best `keep`. Ranks come from the files
-alone, and the best one has no better, so no worker ever deletes it. Two workers that finish at
-once may leave one file too many; the next one removes it.
+The study remembers whose weights are there and how good these trials are. Whoever finishes a trial
+writes its weights if it is among the best `keep`, and deletes those that no longer are. The best
+one has no better, so no worker ever deletes it. Two workers that finish at once may leave one file
+too many; the next one removes it.
 
-A file's rank is the number of files that are better: for one objective a better value, for several
-at least as good in all and better in one. Equal ranks go by trial number. A NaN and an infeasible
-trial rank last.
+A trial's rank is the number of kept trials that are better: for one objective by a better value,
+for several at least as good in all and better in one. Equal ranks go by trial number. A NaN and an
+infeasible trial rank last.
 """
 
 from __future__ import annotations
@@ -22,18 +22,17 @@ import torch
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
-from optuna_nas.trials.folder import ArtifactFolder
-from optuna_nas.trials.states import CorruptStateError, read_header, read_state, write_state
+from optuna_nas.artifacts import ArtifactPlace, open_artifacts
+from optuna_nas.trials.states import CorruptStateError, read_state, write_state
 
-__all__ = ["keep_weights", "load_weights"]
+__all__ = ["keep_weights", "kept_trials", "load_weights"]
 
 RUN_ATTR = "optuna_nas:run"
-
-_logger = optuna.logging.get_logger("optuna_nas")
+_KEPT_ATTR = "optuna_nas:weights:"
 
 
 def keep_weights(
-    folder: ArtifactFolder,
+    place: ArtifactPlace,
     trial: optuna.Trial,
     values: Sequence[float],
     weights: Mapping[str, torch.Tensor],
@@ -43,7 +42,7 @@ def keep_weights(
     """Write a finished trial's weights if it is among the best, and delete those that are not.
 
     Args:
-        folder: The search's folder.
+        place: Where the search keeps its files.
         trial: The trial.
         values: Its final values, one per direction of the study.
         weights: Its state dict.
@@ -58,8 +57,7 @@ def keep_weights(
     """
     study, frozen = trial.study, trial.storage.get_trial(trial._trial_id)
     losses = _trial_losses(values, study.directions, frozen)
-    own = folder.weights(study.study_name, trial.number)
-    ranking = _ranking({**_kept_losses(own, study), trial.number: losses})
+    ranking = _ranking({**_kept_losses(study), trial.number: losses})
     kept = trial.number in ranking[:keep]
     if kept:
         header = {
@@ -69,19 +67,27 @@ def keep_weights(
             "trial": trial.number,
             "losses": losses,
         }
-        write_state(own, weights, header)
+        write_state(place.weights(study.study_name, trial.number), weights, header)
+        _remember(study, trial.number, losses)
     for number in ranking[keep:]:
-        folder.weights(study.study_name, number).unlink(missing_ok=True)
+        if number != trial.number:
+            place.weights(study.study_name, number).remove()
+            _remember(study, number, None)
     return kept
 
 
+def kept_trials(study: optuna.Study) -> list[int]:
+    """Return the numbers of the trials whose weights are kept."""
+    return sorted(_kept_losses(study))
+
+
 def load_weights(
-    folder: ArtifactFolder | str | Path, study: optuna.Study, number: int
+    artifacts: str | Path | ArtifactPlace, study: optuna.Study, number: int
 ) -> dict[str, torch.Tensor]:
     """Read the final weights of a trial.
 
     Args:
-        folder: The search's folder.
+        artifacts: Where the search keeps its files.
         study: The study.
         number: The trial's number, e.g. `study.best_trial.number`.
 
@@ -92,18 +98,18 @@ def load_weights(
         FileNotFoundError: If no weights of this trial were kept; the message lists what there is.
         CorruptStateError: If the file is damaged or belongs to an older study of the same name.
     """
-    folder = folder if isinstance(folder, ArtifactFolder) else ArtifactFolder(Path(folder))
-    path = folder.weights(study.study_name, number)
+    place = open_artifacts(artifacts)
+    file = place.weights(study.study_name, number)
     try:
-        state, header = read_state(path)
+        state, header = read_state(file)
     except FileNotFoundError:
-        there = sorted(_kept_losses(path, study))
+        there = kept_trials(study)
         raise FileNotFoundError(
-            f"No weights of trial {number} of {study.study_name!r} in {path.parent}: there are "
+            f"No weights of trial {number} of {study.study_name!r} in {place.address}: there are "
             + (f"those of the trials {there}." if there else "none.")
         ) from None
     if not _is_current(header, study):
-        raise CorruptStateError(f"{path} is not from this study, but from one of the same name.")
+        raise CorruptStateError(f"{file} is not from this study, but from one of the same name.")
     return state
 
 
@@ -122,19 +128,18 @@ def _trial_losses(
     return [math.inf if math.isnan(loss) else loss for loss in losses]
 
 
-def _kept_losses(path: Path, study: optuna.Study) -> dict[int, list[float]]:
-    """Read the kept trials' losses from the files beside `path`; foreign files are left alone."""
-    found = {}
-    for file in path.parent.glob("trial-*.safetensors"):
-        try:
-            header = read_header(file)
-            if _is_current(header, study):
-                found[int(header["trial"])] = [float(loss) for loss in header["losses"]]
-        except FileNotFoundError:
-            continue  # another worker deleted it just now
-        except (LookupError, TypeError, ValueError) as error:
-            _logger.warning(f"Weights that cannot be read are ignored. {error}")
-    return found
+def _kept_losses(study: optuna.Study) -> dict[int, list[float]]:
+    attributes = study._storage.get_study_system_attrs(study._study_id)
+    return {
+        int(name.removeprefix(_KEPT_ATTR)): losses
+        for name, losses in attributes.items()
+        if name.startswith(_KEPT_ATTR) and losses is not None
+    }
+
+
+def _remember(study: optuna.Study, number: int, losses: list[float] | None) -> None:
+    """Say how good the trial is whose weights are kept, None if they no longer are."""
+    study._storage.set_study_system_attr(study._study_id, f"{_KEPT_ATTR}{number}", losses)
 
 
 def _is_current(header: Mapping[str, Any], study: optuna.Study) -> bool:

@@ -28,9 +28,9 @@ from optuna.trial import TrialState
 from plotly.offline import get_plotlyjs
 
 from optuna_nas._version import __version__
+from optuna_nas.artifacts import ArtifactPlace, open_artifacts
+from optuna_nas.artifacts.atomic import write_atomically
 from optuna_nas.errors import UserError
-from optuna_nas.trials.folder import ArtifactFolder
-from optuna_nas.trials.states import write_atomically
 from optuna_nas.visualization.columns import trial_columns
 from optuna_nas.visualization.description import describe_search, describe_space
 from optuna_nas.visualization.figures import plot_history, plot_importances, plot_learning_curves
@@ -71,7 +71,7 @@ def write_report(
     *,
     title: str | None = None,
     parts: ReportParts = CELLS,
-    artifacts: str | Path | None = None,
+    artifacts: str | Path | ArtifactPlace | None = None,
 ) -> Path:
     """Write a report of a study as one HTML file without external references.
 
@@ -80,7 +80,7 @@ def write_report(
         path: The file; it is replaced in one step if it exists.
         title: The heading; None is the study's name.
         parts: How the trials' architectures are drawn, and what else is shown of them.
-        artifacts: Folder of the study's artifacts; None, or what is not there, shows none of the
+        artifacts: Where the study's artifacts are; None, or what is not there, shows none of the
             pictures that trials have published.
 
     Returns:
@@ -88,20 +88,20 @@ def write_report(
 
     Raises:
         UserError: `path` is a folder.
-        ValueError: `artifacts` is no folder.
+        ValueError: `artifacts` is a file or no address.
         OSError: The file cannot be written.
     """
     target = Path(path).expanduser().absolute()
     if target.is_dir():
         raise UserError(f"`path` is {str(path)!r}, which is a folder; needed is a file name.")
-    folder = None if artifacts is None else ArtifactFolder(Path(artifacts))
-    page = _render(study, study.study_name if title is None else title, parts, folder)
+    place = None if artifacts is None else open_artifacts(artifacts)
+    page = _render(study, study.study_name if title is None else title, parts, place)
     write_atomically(target, page.encode("utf-8", "replace"))
     return target
 
 
 def _render(
-    study: optuna.Study, title: str, parts: ReportParts, folder: ArtifactFolder | None
+    study: optuna.Study, title: str, parts: ReportParts, place: ArtifactPlace | None
 ) -> str:
     records = read_records(study)
     best = best_records(study, records)
@@ -129,7 +129,7 @@ def _render(
         best_numbers={record.number for record in best},
         best_facts=_facts(study, best[0], parts, with_params=not drawn) if best else {},
         drawn=drawn,
-        published=_published(study, best[0], parts, folder) if best and folder else [],
+        published=_published(study, best[0], parts, place) if best and place else [],
         gallery=parts.gallery if len(study.directions) == 1 else parts.front,
         pictures=pictures,
         figures=[_figure(plot) for plot in (*_plots(study, records), *parts.figures(study))],
@@ -192,7 +192,7 @@ def _pictures(
 
 
 def _published(
-    study: optuna.Study, record: TrialRecord, parts: ReportParts, folder: ArtifactFolder
+    study: optuna.Study, record: TrialRecord, parts: ReportParts, place: ArtifactPlace
 ) -> list[tuple[str, str]]:
     """The pictures that a trial has published, as headings and addresses that hold them.
 
@@ -206,7 +206,7 @@ def _published(
     found = []
     for name, heading in parts.published.items():
         with suppress(LookupError, ArtifactNotFound, OSError, ValueError):
-            with folder.store.open_reader(ids[name]) as file:
+            with place.store.open_reader(ids[name]) as file:
                 content = base64.b64encode(file.read()).decode()
             found.append((heading, f"data:image/svg+xml;base64,{content}"))
     return found

@@ -23,6 +23,7 @@ import pytest
 import torch
 from optuna.trial import FrozenTrial, TrialState
 
+from optuna_nas.artifacts import ArtifactFolder
 from optuna_nas.cli.config import SearchConfig
 from optuna_nas.cli.studies import CONFIG_ATTRIBUTE, load_study
 from optuna_nas.errors import UserError
@@ -30,7 +31,7 @@ from optuna_nas.samplers import BananasSampler, RegularizedEvolutionSampler
 from optuna_nas.spaces import CellSpace, DARTSSpace, NASBench201Space
 from optuna_nas.spaces.study import SPACE_ATTRIBUTE
 from optuna_nas.storages import open_storage
-from optuna_nas.trials import ArtifactFolder, TrialRun, load_weights, states
+from optuna_nas.trials import TrialRun, load_weights, states
 from optuna_nas.trials.recovery import requeue
 from optuna_nas.visualization.report import write_report
 
@@ -89,7 +90,7 @@ def interrupted(study: optuna.Study, folder: Path, epoch: int = 1) -> Path:
         lambda t: train(t, folder, cut_after(epoch)), n_trials=1, catch=(PowerCutError,)
     )
     requeue(study, study.trials[-1])
-    return ArtifactFolder(folder).checkpoint("cells", study.trials[0].number)
+    return Path(str(ArtifactFolder(folder).checkpoint("cells", study.trials[0].number)))
 
 
 def go_on(study: optuna.Study, folder: Path) -> FrozenTrial:
@@ -129,7 +130,7 @@ def test_a_disk_that_is_full_or_read_only_while_checkpoints_are_written(
     study.optimize(lambda t: train(t, folder, stop), n_trials=1, catch=(PowerCutError,))
     assert caplog.text.count("Training goes on without a checkpoint") == 1
     assert os.strerror(number) in caplog.text
-    path = ArtifactFolder(folder).checkpoint("cells", 0)
+    path = Path(str(ArtifactFolder(folder).checkpoint("cells", 0)))
     assert [file.name for file in path.parent.iterdir()] == [path.name]  # nothing half-written
     requeue(study, study.trials[0])
     study.optimize(lambda t: train(t, folder), n_trials=1)  # still full: weights are not kept

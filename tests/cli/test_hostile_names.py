@@ -19,12 +19,13 @@ import optuna_dashboard
 import pytest
 from optuna.artifacts import get_all_artifact_meta
 
+from optuna_nas.artifacts import ArtifactFolder
 from optuna_nas.cli.config import SearchConfig
 from optuna_nas.cli.note import note_text
 from optuna_nas.cli.objectives import RECIPES
 from optuna_nas.cli.studies import CONFIG_ATTRIBUTE
 from optuna_nas.spaces import CellSpace
-from optuna_nas.trials import ArtifactFolder, TrialRun
+from optuna_nas.trials import TrialRun
 from optuna_nas.visualization import cell_svg
 
 Command = Callable[..., tuple[int, str, str]]

@@ -19,8 +19,9 @@ from optuna.artifacts import get_all_artifact_meta
 from optuna.trial import TrialState
 from torch import Tensor
 
+from optuna_nas.artifacts import ArtifactFolder
 from optuna_nas.data import augment
-from optuna_nas.trials import ArtifactFolder, load_weights
+from optuna_nas.trials import load_weights
 
 SCRIPT = Path(__file__).with_name("killed_training.py")
 EPOCHS = 5

@@ -14,9 +14,10 @@ import torch
 from optuna.trial import TrialState
 from transformers import Trainer
 
+from optuna_nas.artifacts import ArtifactFolder
 from optuna_nas.data import TextData
 from optuna_nas.objectives import LayerDropBert
-from optuna_nas.trials import ArtifactFolder, load_weights, recover_interrupted
+from optuna_nas.trials import load_weights, recover_interrupted
 
 tiny_bert = importlib.import_module("tiny_bert")
 reviews: Callable[..., TextData] = tiny_bert.reviews

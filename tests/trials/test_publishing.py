@@ -11,8 +11,9 @@ import plotly.graph_objects as go
 import pytest
 from optuna.artifacts import get_all_artifact_meta
 
-from optuna_nas.trials import ArtifactFolder, TrialRun
-from optuna_nas.trials.folder import safe_name
+from optuna_nas.artifacts import ArtifactFolder
+from optuna_nas.artifacts.names import safe_name
+from optuna_nas.trials import TrialRun
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
 

@@ -15,7 +15,8 @@ import pytest
 import torch
 from optuna.trial import TrialState
 
-from optuna_nas.trials import ArtifactFolder, load_weights
+from optuna_nas.artifacts import ArtifactFolder
+from optuna_nas.trials import load_weights
 
 EPOCHS = 6
 SCRIPT = Path(__file__).with_name("toy_training.py")
@@ -115,7 +116,7 @@ def test_a_damaged_checkpoint_costs_time_but_not_the_trial(
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path, interrupt_at=4)
-    path = ArtifactFolder(tmp_path / "files").checkpoint("toy", 0)
+    path = Path(str(ArtifactFolder(tmp_path / "files").checkpoint("toy", 0)))
     path.write_bytes(path.read_bytes()[:-7])
     train(tmp_path)
     assert load(tmp_path).trials[1].user_attrs == {"trained": EPOCHS}

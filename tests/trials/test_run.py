@@ -16,7 +16,8 @@ from optuna.storages import JournalStorage, RetryHeartbeatStaleTrialCallback
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FixedTrial, TrialState
 
-from optuna_nas.trials import ArtifactFolder, TrialRun
+from optuna_nas.artifacts import ArtifactFolder
+from optuna_nas.trials import TrialRun
 
 
 @pytest.fixture(params=["memory", "sqlite", "journal"])
@@ -195,7 +196,7 @@ def test_a_damaged_checkpoint_is_moved_aside(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes
 ) -> None:
     study = optuna.create_study(study_name="s")
-    path = ArtifactFolder(tmp_path).checkpoint("s", 0)
+    path = Path(str(ArtifactFolder(tmp_path).checkpoint("s", 0)))
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
     run = TrialRun(study.ask(), tmp_path)
@@ -209,7 +210,7 @@ def test_a_damaged_checkpoint_is_moved_aside(
 def test_leftovers_of_a_killed_writer_go_with_the_checkpoint(tmp_path: Path) -> None:
     run = TrialRun(optuna.create_study(study_name="s").ask(), tmp_path)
     run.checkpoint({})
-    path = ArtifactFolder(tmp_path).checkpoint("s", 0)
+    path = Path(str(ArtifactFolder(tmp_path).checkpoint("s", 0)))
     path.with_name(".trial-0.safetensors.abc.tmp").write_bytes(b"half")
     path.with_name(".trial-01.safetensors.abc.tmp").write_bytes(b"of another trial")
     run.finish()

@@ -10,13 +10,23 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from optuna_nas.trials.states import CorruptStateError, read_header, read_state, write_state
+from optuna_nas.artifacts.folder import LocalFile
+from optuna_nas.trials import states
+from optuna_nas.trials.states import CorruptStateError
+
+
+def write_state(path: Path, state: dict[Any, Any], header: dict[str, Any]) -> None:
+    states.write_state(LocalFile(path), state, header)
+
+
+def read_state(path: Path) -> tuple[dict[Any, Any], dict[str, Any]]:
+    return states.read_state(LocalFile(path))
 
 
 def round_trip(path: Path, state: dict[Any, Any]) -> dict[Any, Any]:
     write_state(path, state, {"kind": "test"})
     restored, header = read_state(path)
-    assert header == read_header(path) == {"kind": "test"}
+    assert header == {"kind": "test"}
     return restored
 
 
@@ -163,7 +173,7 @@ def test_truncated_and_foreign_files(tmp_path: Path) -> None:
     for foreign in [b"\x80\x04N.", b"\xff" * 300, b"\0" * 300, b"PK\3\4" * 50]:
         path.write_bytes(foreign)
         with pytest.raises(CorruptStateError):
-            read_header(path)
+            read_state(path)
     for metadata in [
         None,
         {"optuna_nas": "["},

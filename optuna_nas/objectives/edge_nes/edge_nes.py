@@ -26,6 +26,7 @@ from pathlib import Path
 
 import torch
 
+from optuna_nas.artifacts import ArtifactPlace
 from optuna_nas.data import ImageData
 from optuna_nas.objectives.cell_cnn import ARTIFACTS
 from optuna_nas.objectives.edge_nes.ensemble_search import EnsembleSearch
@@ -86,7 +87,7 @@ class EdgeNES(EnsembleSearch):
         cutout: int = 0,
         device: str | torch.device | None = None,
         seed: int = 0,
-        artifacts: str | Path | None = ARTIFACTS,
+        artifacts: str | Path | ArtifactPlace | None = ARTIFACTS,
     ) -> None:
         self.candidates = candidates
         self.search = SupernetSettings() if search is None else search

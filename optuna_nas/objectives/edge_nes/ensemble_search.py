@@ -44,6 +44,7 @@ import optuna
 import torch
 
 from optuna_nas._checks import checked_integer, checked_share
+from optuna_nas.artifacts import ArtifactPlace, open_artifacts
 from optuna_nas.data import ImageData, load_images
 from optuna_nas.networks import EnsembleNetwork, build_network, count_macs
 from optuna_nas.objectives.cell_cnn import ARTIFACTS
@@ -59,7 +60,7 @@ from optuna_nas.objectives.edge_nes.stages import Stages
 from optuna_nas.objectives.search_parts import part_sizes
 from optuna_nas.objectives.training import DivergedError, chosen_augmentation
 from optuna_nas.spaces import SearchSpace, remember_space
-from optuna_nas.trials import ArtifactFolder, TrialRun, load_weights
+from optuna_nas.trials import TrialRun, load_weights
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -119,7 +120,7 @@ class EnsembleSearch:
         cutout: int = 0,
         device: str | torch.device | None = None,
         seed: int = 0,
-        artifacts: str | Path | None = ARTIFACTS,
+        artifacts: str | Path | ArtifactPlace | None = ARTIFACTS,
     ) -> None:
         if not isinstance(space, SearchSpace):
             raise TypeError(
@@ -140,7 +141,7 @@ class EnsembleSearch:
         self.seed = checked_integer("seed", seed, 0, 2**31 - 1)
         self.artifacts = artifacts
         if artifacts is not None:
-            ArtifactFolder(Path(artifacts))  # refuses what is no folder
+            open_artifacts(artifacts)  # refuses what is none
         self.data = data if isinstance(data, ImageData) else load_images(data)
         chosen = chosen_augmentation(self.data, flip, crop_padding, cutout)
         self.flip, self.crop_padding, self.cutout = chosen.flip, chosen.crop_padding, chosen.cutout

@@ -31,6 +31,7 @@ import optuna
 import torch
 
 from optuna_nas._checks import checked_integer, checked_positive, checked_share
+from optuna_nas.artifacts import ArtifactPlace, open_artifacts
 from optuna_nas.data import TextData, load_text
 from optuna_nas.networks import count_parameters
 from optuna_nas.networks.layer_stack import thin
@@ -53,7 +54,7 @@ from optuna_nas.objectives.layer_drop_bert.tokens import TokenData
 from optuna_nas.objectives.layer_drop_bert.warm_start import WarmStart, warm_start
 from optuna_nas.objectives.training import DivergedError
 from optuna_nas.spaces import LayerDropSpace
-from optuna_nas.trials import ArtifactFolder, TrialRun
+from optuna_nas.trials import TrialRun
 from optuna_nas.visualization.cells import cell_svg
 from optuna_nas.visualization.curves import learning_curve_svg
 
@@ -132,7 +133,7 @@ class LayerDropBert:
         warm_start: bool = False,
         device: str | torch.device | None = None,
         seed: int = 0,
-        artifacts: str | Path | None = ARTIFACTS,
+        artifacts: str | Path | ArtifactPlace | None = ARTIFACTS,
     ) -> None:
         self.recipe = Recipe(
             epochs=checked_integer("epochs", epochs),
@@ -152,7 +153,7 @@ class LayerDropBert:
         self.seed = checked_integer("seed", seed, 0, 2**31 - 1)
         self.artifacts = artifacts
         self._probed = False
-        self._folder = None if artifacts is None else ArtifactFolder(Path(artifacts))
+        self._place = None if artifacts is None else open_artifacts(artifacts)
         if space is not None and not isinstance(space, LayerDropSpace):
             raise TypeError(f"`space` is {space!r}; allowed are None and a LayerDropSpace.")
         if space is not None and (min_layers, max_layers) != (1, None):
@@ -352,8 +353,7 @@ class LayerDropBert:
             model = self._pretrained.thin(range(self.space.num_layers))
             return model, self._fine_tuning(model, self.seed)
 
-        folder = None if self._folder is None else self._folder.path
-        return warm_start(folder, self._training_settings(), make)
+        return warm_start(self._place, self._training_settings(), make)
 
     @cached_property
     def _start(self) -> Any:

@@ -5,8 +5,9 @@ workers of a search share the one file
 
     <artifacts>/warm-starts/<digest of what is trained>.safetensors
 
-and the first that needs it makes it, while a lock lets the others wait. An interrupted one goes on
-from its checkpoint beside it. Without a folder each process trains its own.
+and the first that needs it makes it, while a lock lets the others wait (in a bucket only those of
+the same machine: each machine may make it once). An interrupted one goes on
+from its checkpoint beside it. Without artifacts each process trains its own.
 """
 
 from __future__ import annotations
@@ -15,13 +16,12 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import optuna
 import torch
-from filelock import FileLock
 
+from optuna_nas.artifacts import ArtifactPlace, StoredFile
 from optuna_nas.objectives.layer_drop_bert.fine_tuning import FineTuning, Progress
 from optuna_nas.trials.checkpoints import Checkpoint
 from optuna_nas.trials.states import CorruptStateError, read_state, write_state
@@ -45,39 +45,39 @@ class WarmStart:
 
 
 def warm_start(
-    folder: Path | None,
+    place: ArtifactPlace | None,
     settings: Mapping[str, Any],
     make: Callable[[], tuple[Any, FineTuning]],
 ) -> WarmStart:
     """Read the fine-tuned full model, or make it.
 
     Args:
-        folder: The search's folder, or None to keep no file.
+        place: Where the search keeps its files; None to keep none.
         settings: All that decides the weights, as JSON values.
         make: Makes a copy of the full model, and what fine-tunes it.
 
     Raises:
         OSError: The file cannot be written.
     """
-    if folder is None:
+    if place is None:
         return _train(make, None)
     text = json.dumps(settings, sort_keys=True)
-    path = folder / "warm-starts" / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.safetensors"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{path}.lock"):
-        found = _read(path)
+    name = f"warm-starts/{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    file = place.file(f"{name}.safetensors")
+    with file.lock():
+        found = _read(file)
         if found is None:
-            unfinished = path.with_suffix(".unfinished.safetensors")
+            unfinished = place.file(f"{name}.unfinished.safetensors")
             found = _train(make, Checkpoint(unfinished, _KIND, _KIND, settings))
             header = {"kind": _KIND, "settings": settings, "accuracy": found.accuracy}
-            write_state(path, found.weights, header)
-            unfinished.unlink(missing_ok=True)
+            write_state(file, found.weights, header)
+            unfinished.remove()
         return found
 
 
-def _read(path: Path) -> WarmStart | None:
+def _read(file: StoredFile) -> WarmStart | None:
     try:
-        weights, header = read_state(path)
+        weights, header = read_state(file)
         return WarmStart(weights, float(header["accuracy"]))
     except FileNotFoundError:
         return None

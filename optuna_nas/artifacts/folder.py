@@ -1,0 +1,124 @@
+"""A folder of this machine, or one that several machines see."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+from optuna.artifacts import FileSystemArtifactStore
+
+from optuna_nas.artifacts.atomic import write_atomically
+from optuna_nas.artifacts.place import ArtifactPlace, StoredFile
+
+__all__ = ["ArtifactFolder", "LocalFile"]
+
+
+@dataclass(frozen=True)
+class LocalFile(StoredFile):
+    """A file in a folder.
+
+    Args:
+        path: Where it is.
+    """
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def exists(self) -> bool:
+        """Whether it is there."""
+        return self.path.exists()
+
+    def write(self, content: bytes) -> None:
+        """Put `content` there, through a temporary file beside it."""
+        write_atomically(self.path, content)
+
+    @contextmanager
+    def local(self) -> Iterator[Path]:
+        """The file itself."""
+        yield self.path
+
+    def remove(self) -> None:
+        """Delete it, and what a worker left that was killed while writing it."""
+        self.path.unlink(missing_ok=True)
+        for leftover in self.path.parent.glob(f".{self.path.name}.*.tmp"):
+            leftover.unlink(missing_ok=True)
+
+    def move_aside(self) -> None:
+        """Add `.corrupt` to its name."""
+        self.path.replace(self.path.with_name(f"{self.path.name}.corrupt"))
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Let one process of all that see the folder go on."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{self.path}.lock"):
+            yield
+
+
+@dataclass(frozen=True)
+class ArtifactFolder(ArtifactPlace):
+    """A folder for artifacts, checkpoints and weights; nothing is made before it is needed.
+
+    Args:
+        path: The folder. Workers of one study share it.
+
+    Raises:
+        ValueError: If there is something at `path` that is not a folder.
+    """
+
+    path: Path
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", Path(self.path).expanduser().absolute())
+        if self.path.exists() and not self.path.is_dir():
+            raise ValueError(f"artifacts={str(self.path)!r} is not a folder.")
+
+    @property
+    def address(self) -> str:
+        """The folder's path."""
+        return str(self.path)
+
+    @property
+    def files(self) -> Path:
+        """Where published files lie: pass it to `optuna-dashboard --artifact-dir`."""
+        return self.path / "files"
+
+    @property
+    def store(self) -> FileSystemArtifactStore:
+        """The published files as an Optuna artifact store."""
+        return FileSystemArtifactStore(self.files)
+
+    def file(self, name: str) -> LocalFile:
+        """The file of a name with slashes."""
+        return LocalFile(self.path.joinpath(*name.split("/")))
+
+    def make(self) -> None:
+        """Make the folder of published files."""
+        self.files.mkdir(parents=True, exist_ok=True)
+
+    @contextmanager
+    def workspace(self) -> Iterator[Path]:
+        """A temporary folder on the same disk, so that a full one is met here."""
+        self.make()
+        with tempfile.TemporaryDirectory(dir=self.path, prefix=".publish-") as folder:
+            yield Path(folder)
+
+    def check(self) -> None:
+        """Find out whether it can be written, without making it.
+
+        Raises:
+            ValueError: Neither it nor what it would be made in can be written.
+        """
+        there = next(path for path in (self.path, *self.path.parents) if path.exists())
+        if not there.is_dir() or not os.access(there, os.W_OK):
+            raise ValueError(
+                f"`artifacts` is {str(self.path)!r}, but {str(there)!r} is no folder that can be "
+                "written; allowed is a folder, also one that is still to be made."
+            )
