@@ -77,8 +77,9 @@ class CellCNN:
             from zero (`DARTSSpace` only).
         device: Where to train; None is a GPU if there is one.
         seed: Seed of the trainings. Trial `n` is seeded with this and `n`.
-        artifacts: Folder of pictures, checkpoints and best weights, shared by all workers; None
-            keeps no files, so that an interrupted trial starts again.
+        artifacts: Folder or bucket (see :func:`optuna_nas.artifacts.open_artifacts`) of pictures,
+            checkpoints and best weights, shared by all workers; None keeps no files, so that an
+            interrupted trial starts again.
 
     Raises:
         TypeError: `space` is no search space, or has no networks.

@@ -133,8 +133,9 @@ class Darts:
         cutout: Side of the square that is blanked in images, in pixels.
         device: Where to train; None is a GPU if there is one.
         seed: Seed of the searches. Trial `n` is seeded with this and `n`.
-        artifacts: Folder of pictures and checkpoints, shared by all workers; None keeps no files,
-            so that an interrupted trial starts again.
+        artifacts: Folder or bucket (see :func:`optuna_nas.artifacts.open_artifacts`) of pictures
+            and checkpoints, shared by all workers; None keeps no files, so that an interrupted
+            trial starts again.
 
     Raises:
         TypeError: `space` is no search space, or has no supernet.

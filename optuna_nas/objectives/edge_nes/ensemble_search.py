@@ -85,8 +85,9 @@ class EnsembleSearch:
         cutout: Side of the square that is blanked in training images, in pixels.
         device: Where to train; None is a GPU if there is one.
         seed: Seed of everything. Trial `n` is seeded with this and `n`.
-        artifacts: Folder of pictures, checkpoints and the weights of the best ensembles, shared
-            by all workers; None keeps no files, so that an interrupted trial starts again.
+        artifacts: Folder or bucket (see :func:`optuna_nas.artifacts.open_artifacts`) of pictures,
+            checkpoints and the weights of the best ensembles, shared by all workers; None keeps no
+            files, so that an interrupted trial starts again.
 
     Raises:
         TypeError: `space` is no search space, or has no network or no supernet, or the `repr` of

@@ -95,8 +95,9 @@ class LayerDropBert:
         warm_start: Whether the full model is fine-tuned once, and trials inherit from it.
         device: Where to train; None is a GPU if there is one.
         seed: Seed of the trainings. Trial `n` is seeded with this and `n`.
-        artifacts: Folder of pictures, checkpoints and best weights, shared by all workers; None
-            keeps no files, so that an interrupted trial starts again.
+        artifacts: Folder or bucket (see :func:`optuna_nas.artifacts.open_artifacts`) of pictures,
+            checkpoints and best weights, shared by all workers; None keeps no files, so that an
+            interrupted trial starts again.
 
     Raises:
         TypeError: `space` is no `LayerDropSpace`.
