@@ -82,15 +82,20 @@ def export(
         found = load_study(study, storage)
         config = stored_config(found)
         chosen = _best_trial(found) if trial is None else _trial(found, trial)
-    recipe = config.recipe
+        exporting = config.recipe.export
+        if exporting is None:
+            raise ValueError(
+                f"The study {study!r} has searched cells, and trained no network of one. Train "
+                f"them in another study: optuna-nas search --start-from {study} --study NAME."
+            )
     with console.status("Preparing the network ..."):
         with mendable():
             objective = config.make_objective()
         with mendable(OSError):
             target = output or Path(f"{safe_name(study)}-export")
-            folder = recipe.export(objective, found, chosen, target, overwrite=overwrite)
+            folder = exporting.write(objective, found, chosen, target, overwrite=overwrite)
     console.print(f"Written: [bold]{escape(str(folder))}[/]", soft_wrap=True)
-    _print_next(console, recipe.use(folder))
+    _print_next(console, exporting.use(folder))
 
 
 def dashboard(
@@ -225,7 +230,7 @@ def _following(study: optuna.Study, storage: str) -> str:
     from optuna_nas.visualization.records import stored_space
 
     name = study.study_name
-    if CONFIG_ATTRIBUTE not in study.user_attrs or stored_config(study).recipe.trains:
+    if CONFIG_ATTRIBUTE not in study.user_attrs or stored_config(study).recipe.export:
         return next_command("export", name, storage)
     found = len(best_architectures(study, stored_space(study)[0]))
     more = ("--start-from", name, "--trials", str(max(found, 1)))

@@ -15,7 +15,7 @@ from optuna_nas.cli.objectives.images import (
     make_space,
     space_option,
 )
-from optuna_nas.cli.objectives.recipe import Option, Options, Recipe
+from optuna_nas.cli.objectives.recipe import Export, Option, Options, Recipe
 
 if TYPE_CHECKING:
     import optuna
@@ -92,8 +92,7 @@ CELL_CNN = Recipe(
     make_objective=_make_objective,
     steps=_steps,
     describe=_describe,
-    export=_export,
-    use=image_command,
+    export=Export(_export, image_command),
     report_parts=_report_parts,
     know=make_space,
 )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from optuna_nas.cli.mending import mendable
 from optuna_nas.cli.objectives.images import (
@@ -16,12 +15,8 @@ from optuna_nas.cli.objectives.images import (
     space_option,
 )
 from optuna_nas.cli.objectives.recipe import Option, Options, Recipe
-from optuna_nas.errors import UserError
 
 if TYPE_CHECKING:
-    import optuna
-    from optuna.trial import FrozenTrial
-
     from optuna_nas.objectives import Darts
     from optuna_nas.visualization.report_parts import ReportParts
 
@@ -67,24 +62,6 @@ def _describe(objective: Darts) -> Sequence[str]:
     )
 
 
-def _export(
-    objective: Darts,
-    study: optuna.Study,
-    trial: FrozenTrial,
-    folder: str | Path,
-    *,
-    overwrite: bool,
-) -> NoReturn:
-    raise UserError(
-        f"The study {study.study_name!r} has searched cells, and trained no network of one. Train "
-        f"them in another study: optuna-nas search --start-from {study.study_name} --study NAME."
-    )
-
-
-def _use(folder: Path) -> str:
-    raise AssertionError("nothing is exported")
-
-
 def _report_parts() -> ReportParts:
     from optuna_nas.visualization.report_parts import ReportParts
 
@@ -101,12 +78,9 @@ DARTS = Recipe(
     make_objective=_make_objective,
     steps=_steps,
     describe=_describe,
-    export=_export,
-    use=_use,
     report_parts=_report_parts,
     know=make_space,
     sampler="random",
     pruner="none",
     trials=4,
-    trains=False,
 )

@@ -17,7 +17,7 @@ from optuna_nas.cli.objectives.images import (
     make_space,
     space_option,
 )
-from optuna_nas.cli.objectives.recipe import Option, Options, Recipe
+from optuna_nas.cli.objectives.recipe import Export, Option, Options, Recipe
 
 if TYPE_CHECKING:
     import optuna
@@ -220,8 +220,7 @@ EDGE_NES = Recipe(
     make_objective=_make_objective,
     steps=_steps,
     describe=_describe,
-    export=_export,
-    use=image_command,
+    export=Export(_export, image_command),
     report_parts=_report_parts,
     know=make_space,
     sampler="random",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optuna_nas.cli.mending import mendable
-from optuna_nas.cli.objectives.recipe import Option, Options, Recipe
+from optuna_nas.cli.objectives.recipe import Export, Option, Options, Recipe
 
 if TYPE_CHECKING:
     import optuna
@@ -175,8 +175,7 @@ LAYER_DROP_BERT = Recipe(
     make_objective=_make_objective,
     steps=_steps,
     describe=_describe,
-    export=_export,
-    use=_use,
+    export=Export(_export, _use),
     report_parts=_report_parts,
     reported=_reported,
     step="evaluation",

@@ -105,6 +105,19 @@ class Exporter(Protocol):
 
 
 @dataclass(frozen=True)
+class Export:
+    """What `optuna-nas export` does with the network that a trial has trained.
+
+    Attributes:
+        write: Writes the folder.
+        use: The command that uses it.
+    """
+
+    write: Exporter
+    use: Callable[[Path], str]
+
+
+@dataclass(frozen=True)
 class Recipe:
     """How the command line searches with an objective.
 
@@ -117,9 +130,9 @@ class Recipe:
             anything is trained or written.
         steps: How many values a whole trial reports; pruners and progress are fitted to it.
         describe: What is searched, in sentences, for the note on the study.
-        export: Writes what `optuna-nas export` writes.
-        use: The command that uses an exported folder.
         report_parts: What a report and the terminal show of its trials.
+        export: What `optuna-nas export` does; None if a trial trains no network, so that the
+            command that follows is a search that starts from this one.
         know: Imports modules of the user's own that stored options name, so that what a study
             stores can be read.
         reported: What a trial reports after each step.
@@ -128,8 +141,6 @@ class Recipe:
         pruner: The pruner if none is chosen.
         sampler_arguments: By the name of a sampler, its arguments beside the seed.
         trials: How many trials a study has in the end if it is not said.
-        trains: Whether a trial trains a network that can be exported. If not, the command that
-            follows is a search that starts from this one.
     """
 
     name: str
@@ -138,9 +149,8 @@ class Recipe:
     make_objective: Callable[[Options, int, str], Objective]
     steps: Callable[[Options], int]
     describe: Callable[[Any], Sequence[str]]
-    export: Exporter
-    use: Callable[[Path], str]
     report_parts: Callable[[], ReportParts]
+    export: Export | None = None
     know: Callable[[Options], object] = _nothing
     reported: Callable[[Options], str] = _accuracy
     step: str = "epoch"
@@ -148,7 +158,6 @@ class Recipe:
     pruner: str = "percentile"
     sampler_arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     trials: int = 50
-    trains: bool = True
 
     @property
     def defaults(self) -> dict[str, Any]:
