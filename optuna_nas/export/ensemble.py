@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from optuna_nas.errors import UserError
 from optuna_nas.export.folder import check_folder
-from optuna_nas.export.model import FILES, export_model
-from optuna_nas.export.trained import load_trained, trained
+from optuna_nas.export.model import FILES
+from optuna_nas.export.trained import trained
+from optuna_nas.export.trial import write_trained
 from optuna_nas.networks import EnsembleNetwork
 
 if TYPE_CHECKING:
@@ -60,17 +61,4 @@ def export_ensemble(
         raise UserError(f"Trial {trial.number} cannot be exported. {error}") from error
     found = trained(objective, study, trial)
     network = EnsembleNetwork(map(objective.build, members))
-    load_trained(network, found)
-    data = objective.data
-    return export_model(
-        network,
-        target,
-        architecture=members,
-        image_shape=(data.in_channels, *data.image_size),
-        class_names=data.class_names,
-        mean=data.mean,
-        std=data.std,
-        metrics=found.metrics,
-        about=found.about,
-        overwrite=overwrite,
-    )
+    return write_trained(network, members, found, objective.data, target, overwrite=overwrite)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from optuna_nas.export.folder import check_folder
 from optuna_nas.export.model import FILES, export_model
 from optuna_nas.export.trained import (
+    Trained,
     TrainedObjective,
     chosen_architecture,
     load_trained,
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from optuna_nas.data import ImageData
     from optuna_nas.spaces import Architecture
 
-__all__ = ["ImageObjective", "export_trial"]
+__all__ = ["ImageObjective", "export_trial", "write_trained"]
 
 
 class ImageObjective(TrainedObjective, Protocol):
@@ -70,11 +72,35 @@ def export_trial(
     architecture = chosen_architecture(objective, trial)
     found = trained(objective, study, trial)
     network = objective.build(architecture)
+    return write_trained(network, architecture, found, objective.data, target, overwrite=overwrite)
+
+
+def write_trained(
+    network: nn.Module,
+    architecture: Architecture | Sequence[Architecture],
+    found: Trained,
+    data: ImageData,
+    folder: Path,
+    *,
+    overwrite: bool,
+) -> Path:
+    """Put the weights that were found into the network, and write both.
+
+    Args:
+        network: The network as its objective builds it.
+        architecture: Its architecture, or those of an ensemble's members.
+        found: Its weights and metrics.
+        data: The images it was trained on.
+        folder: Where to.
+        overwrite: Whether an earlier export in `folder` is replaced.
+
+    Raises:
+        UserError: The weights are of another network.
+    """
     load_trained(network, found)
-    data = objective.data
     return export_model(
         network,
-        target,
+        folder,
         architecture=architecture,
         image_shape=(data.in_channels, *data.image_size),
         class_names=data.class_names,
