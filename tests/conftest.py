@@ -3,12 +3,14 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
-from itertools import count
+from contextlib import ExitStack
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
-from benchmarks.postgres import PostgresServer, missing
+from benchmarks.postgres import PostgresServer
+from tests.servers import SharedServers, start
 
 # Tests run in as many processes as there are cores, so each computes on one: threads that wait
 # for each other made them ten times slower. Set before torch and BLAS are loaded.
@@ -32,24 +34,27 @@ settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")
-def _shared_postgres() -> Iterator[PostgresServer]:
-    if reason := missing():
-        pytest.skip(f"No PostgreSQL server: {reason}.")
-    with PostgresServer(durable=False) as server:
-        yield server
+def shared_servers() -> Iterator[SharedServers]:
+    """The servers of all tests of this process."""
+    with ExitStack() as stack:
+        yield SharedServers(stack)
 
 
 @pytest.fixture(scope="session")
-def new_database(_shared_postgres: PostgresServer) -> Callable[[], str]:
+def new_database(shared_servers: SharedServers) -> Callable[[], str]:
     """Make an empty PostgreSQL database and return its address, password and all."""
-    numbers = count()
-    return lambda: _shared_postgres.database(f"studies_{next(numbers)}")
+    return lambda: shared_servers.database("POSTGRESQL")
 
 
 @pytest.fixture
-def postgres() -> Iterator[PostgresServer]:
+def own_server() -> Iterator[Callable[[str], Any]]:
+    """Start a server of the test's own, which it may stop."""
+    with ExitStack() as stack:
+        yield lambda kind: start(kind, stack)
+
+
+@pytest.fixture
+def postgres(own_server: Callable[[str], Any]) -> PostgresServer:
     """A PostgreSQL server of the test's own, which it may stop."""
-    if reason := missing():
-        pytest.skip(f"No PostgreSQL server: {reason}.")
-    with PostgresServer(durable=False) as server:
-        yield server
+    server: PostgresServer = own_server("POSTGRESQL")
+    return server

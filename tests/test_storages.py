@@ -1,12 +1,14 @@
-"""Opening storages; PostgreSQL is a real server, other servers are tested where they are named.
+"""Opening storages, on real servers that the tests start themselves (`tests/servers.py`).
 
-`OPTUNA_NAS_TEST_MYSQL` and `OPTUNA_NAS_TEST_REDIS` are the addresses of an empty database.
+`OPTUNA_NAS_TEST_MYSQL` and `OPTUNA_NAS_TEST_REDIS` are addresses of empty databases to use
+instead; tests that stop a server do not use them.
 """
 
 from __future__ import annotations
 
 import os
 import pickle
+import sys
 import tempfile
 import threading
 import time
@@ -28,13 +30,13 @@ from optuna.storages import (
 from optuna.storages._cached_storage import _CachedStorage
 from optuna.storages._grpc.server import make_server
 from optuna.storages._heartbeat import is_heartbeat_enabled
-from optuna.storages.journal import BaseJournalBackend
-from optuna.storages.journal._base import BaseJournalSnapshot
+from optuna.storages.journal import JournalRedisBackend
 from optuna.trial import TrialState
+from redis.exceptions import ConnectionError as RedisConnectionError
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from benchmarks.postgres import PASSWORD, PostgresServer
+from benchmarks.postgres import PASSWORD
 from optuna_nas.storages import (
     GRACE_SECONDS,
     HEARTBEAT_SECONDS,
@@ -47,6 +49,9 @@ from optuna_nas.storages import (
     without_passwords,
 )
 from optuna_nas.storages.addresses import parse
+from optuna_nas.storages.patient import is_passing
+from optuna_nas.storages.redis_journal import RedisJournal, is_away
+from tests.servers import MariaDBServer, RedisServer, SharedServers
 
 FILES = ["sqlite:///study.db", "study.journal", "folder/study.log"]
 SERVERS = ["POSTGRESQL", "MYSQL", "REDIS"]
@@ -73,13 +78,12 @@ def database(
 
 
 def named(request: pytest.FixtureRequest, kind: str) -> str:
-    if kind == "POSTGRESQL":
-        return str(request.getfixturevalue("new_database")())
     if kind not in SERVERS:
         return kind
     address = os.environ.get(f"OPTUNA_NAS_TEST_{kind}")
     if address is None:
-        pytest.skip(f"OPTUNA_NAS_TEST_{kind} names no server.")
+        servers: SharedServers = request.getfixturevalue("shared_servers")
+        return servers.database(kind)
     lock = FileLock(Path(tempfile.gettempdir()) / f"optuna-nas-test-{kind.lower()}.lock")
     lock.acquire()  # one server for the tests of all processes
     request.addfinalizer(lock.release)
@@ -87,6 +91,26 @@ def named(request: pytest.FixtureRequest, kind: str) -> str:
     for study in opened.get_all_studies():
         opened.delete_study(study._study_id)
     return address
+
+
+@pytest.fixture(params=SERVERS)
+def server(request: pytest.FixtureRequest, own_server: Callable[[str], Any]) -> Any:
+    """A server of the test's own, which it may stop."""
+    return own_server(request.param)
+
+
+@pytest.fixture
+def redis(shared_servers: SharedServers) -> RedisServer:
+    """The Redis server of all tests."""
+    shared: RedisServer = shared_servers.server("REDIS")
+    return shared
+
+
+@pytest.fixture
+def mariadb(shared_servers: SharedServers) -> MariaDBServer:
+    """The MariaDB server of all tests."""
+    shared: MariaDBServer = shared_servers.server("MYSQL")
+    return shared
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
@@ -332,14 +356,27 @@ def test_settings_of_a_server(new_database: Callable[[], str]) -> None:
         assert connection.execute(text("SHOW application_name")).scalar() == "mine"
 
 
-def test_passwords_of_a_real_server(new_database: Callable[[], str]) -> None:
-    address = new_database()
+@pytest.mark.parametrize(
+    ("kind", "refused", "absent"),
+    [
+        ("POSTGRESQL", "password authentication failed", r'database "\w+_not" does not exist'),
+        ("MYSQL", "Access denied for user 'ann'@'127.0.0.1'", r"Unknown database '\w+_not'"),
+        ("REDIS", "invalid username-password pair", r"'\d+_not' is no number"),
+    ],
+)
+def test_passwords_of_a_real_server(
+    kind: str, refused: str, absent: str, shared_servers: SharedServers
+) -> None:
+    address = shared_servers.database(kind)
     assert PASSWORD not in address  # it is quoted, and read again
     wrong = address.replace("s3cret", "wr0ng")
-    with pytest.raises(ValueError, match="password authentication failed") as error:
-        open_storage(wrong)
-    assert "wr0ng" not in str(error.value) and str(error.value).count("ann:***@") == 1
-    with pytest.raises(ValueError, match=r'database "\w+_not" does not exist'):
+    before = time.monotonic()
+    for wait in (False, kind == "REDIS"):
+        with pytest.raises(ValueError, match=refused) as error:
+            open_storage(wrong, wait=wait)
+        assert "wr0ng" not in str(error.value) and str(error.value).count(":***@") == 1
+    assert time.monotonic() - before < 10
+    with pytest.raises(ValueError, match=absent):
         open_storage(f"{address}_not")
 
 
@@ -388,13 +425,13 @@ def test_the_driver_that_is_installed_is_used(
 
 
 def test_a_database_that_is_away_is_waited_for(
-    postgres: PostgresServer, caplog: pytest.LogCaptureFixture
+    server: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    storage = open_storage(postgres.database("studies"))
+    storage = open_storage(server.database("studies"))
     study = optuna.create_study(storage=storage)
     study.optimize(objective, n_trials=1)
-    postgres.stop()
-    timer = threading.Timer(1.5, postgres.start)
+    server.stop()
+    timer = threading.Timer(1.5, server.start)
     timer.start()
     study.optimize(objective, n_trials=2)
     timer.join()
@@ -406,10 +443,8 @@ def test_a_database_that_is_away_is_waited_for(
 
 
 @pytest.mark.parametrize("crash", [False, True])
-def test_a_database_that_restarts_again_and_again_loses_nothing(
-    postgres: PostgresServer, crash: bool
-) -> None:
-    address = postgres.database("studies")
+def test_a_database_that_restarts_again_and_again_loses_nothing(server: Any, crash: bool) -> None:
+    address = server.database("studies")
     optuna.create_study(study_name="s", storage=open_storage(address))
     stop, counts = threading.Event(), [0, 0]
 
@@ -426,7 +461,7 @@ def test_a_database_that_restarts_again_and_again_loses_nothing(
         workers = [pool.submit(work, i) for i in range(2)]
         for _ in range(2):
             wait_for(more(sum(counts) + 2))
-            postgres.restart(pause=0.2, crash=crash)
+            server.restart(pause=0.2, crash=crash)
         wait_for(more(sum(counts) + 2))
         stop.set()
         for worker in workers:
@@ -441,16 +476,16 @@ def test_a_database_that_restarts_again_and_again_loses_nothing(
 
 
 @pytest.mark.filterwarnings(ASKED)
-def test_patience_ends(postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_patience_ends(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opening, "PATIENCE_SECONDS", 0.5)
-    address = postgres.database("studies")
+    address = server.database("studies")
     storage = open_storage(address)
     study = optuna.create_study(storage=storage)
-    postgres.stop()
+    server.stop()
     before = time.monotonic()
-    with pytest.raises(optuna.exceptions.StorageInternalError) as error:
+    with pytest.raises(Exception, match=r"commit|refused") as error:
         study.ask()
-    assert isinstance(error.value.__cause__, OperationalError)
+    assert is_passing(error.value, sqlite=False) or is_away(error.value)
     with pytest.raises(ValueError, match="which cannot be opened"):
         open_storage(address)
     with pytest.raises(ValueError, match="which cannot be opened"):
@@ -500,6 +535,55 @@ def test_a_trial_that_was_told_when_the_connection_broke(
     assert study.trials[0].state == TrialState.COMPLETE and study.trials[0].value == 2.0
 
 
+@pytest.mark.filterwarnings(ASKED)
+def test_names_are_told_apart_by_case_and_may_have_any_letters(address: str) -> None:
+    for name in ("Größe 中", "cells", "Cells"):
+        study = optuna.create_study(study_name=name, storage=open_storage(address))
+        trial = study.ask()
+        trial.suggest_categorical("op", ["a", "b"])
+        trial.suggest_int("OP", 5, 9)
+        trial.set_user_attr("ä", "中")
+        trial.set_user_attr("Ä", name)
+        study.tell(trial, 0.1 + 0.2)
+        [found] = optuna.load_study(study_name=name, storage=open_storage(address)).trials
+        assert found.value == 0.1 + 0.2 and found.params == trial.params
+        assert len(found.params) == 2 and found.user_attrs == {"ä": "中", "Ä": name}
+
+
+def test_an_attribute_may_be_long(address: str) -> None:
+    study = optuna.create_study(study_name="s", storage=open_storage(address))
+    long = {"text": "x" * 200_000}
+    study.set_user_attr("long", long)
+    study._storage.set_study_system_attr(study._study_id, "long", long)
+    trial = optuna.create_trial(value=0.1, user_attrs=long, system_attrs=long)
+    study.add_trial(trial)
+    other = optuna.load_study(study_name="s", storage=open_storage(address))
+    assert other.user_attrs["long"] == long
+    assert other._storage.get_study_system_attrs(other._study_id)["long"] == long
+    [found] = other.trials
+    assert found.user_attrs == found.system_attrs == long and found.value == 0.1
+
+
+def test_a_user_who_may_not_make_attributes_longer(
+    mariadb: MariaDBServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    address = mariadb.database("narrow")
+    optuna.storages.RDBStorage(address.replace("mysql:", "mysql+pymysql:"))
+    mariadb.execute(
+        "CREATE USER bob IDENTIFIED BY 's3cret'",
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON narrow.* TO bob",
+    )
+    url = parse(address).set(username="bob", password="s3cret")
+    study = optuna.create_study(storage=open_storage(url.render_as_string(hide_password=False)))
+    study.optimize(objective, n_trials=1)
+    [message] = [r.getMessage() for r in caplog.records if r.name == "optuna_nas"]
+    assert "65,535 bytes and no more" in message and "ALTER command denied" in message
+    caplog.clear()
+    for _ in range(2):  # once they are long, nothing is left to be done
+        open_storage(address)
+    assert not [r for r in caplog.records if r.name == "optuna_nas"]
+
+
 def test_of_two_workers_one_takes_a_waiting_trial(address: str) -> None:
     study = optuna.create_study(study_name="s", storage=open_storage(address))
     for _ in range(5):
@@ -529,14 +613,14 @@ def test_a_worker_may_pickle_its_storage(database: str) -> None:
     assert study.trials[0].state == TrialState.COMPLETE
 
 
-@pytest.mark.parametrize("kind", ["POSTGRESQL", "sqlite"])
+@pytest.mark.parametrize("kind", ["POSTGRESQL", "MYSQL", "sqlite"])
 def test_several_processes_may_make_the_tables_at_once(
-    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+    kind: str, tmp_path: Path, shared_servers: SharedServers
 ) -> None:
     for number in range(3):
         address = f"sqlite:///{tmp_path / f'{number}.db'}"
-        if kind == "POSTGRESQL":
-            address = str(request.getfixturevalue("new_database")())
+        if kind in SERVERS:
+            address = shared_servers.database(kind)
         with ThreadPoolExecutor(4) as pool:
             opened = [pool.submit(open_storage, address) for _ in range(4)]
             assert all(one.result().get_all_studies() == [] for one in opened)
@@ -610,24 +694,79 @@ def test_a_proxy(proxy: str, tmp_path: Path) -> None:
     assert local_file(proxy) is None
 
 
-def test_nothing_in_redis_is_unpickled(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Refusing(BaseJournalBackend, BaseJournalSnapshot):
-        """A server with a snapshot that must be neither read nor written."""
+class Bomb:
+    """What ends the program when it is unpickled."""
 
-        def __init__(self, url: str) -> None:
-            assert "socket_connect_timeout=10" in url
+    def __reduce__(self) -> tuple[Any, ...]:
+        return sys.exit, ("It was unpickled.",)
 
-        def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
-            yield from ()
 
-        def append_logs(self, logs: list[dict[str, Any]]) -> None:
-            raise AssertionError
+def test_nothing_in_redis_is_unpickled(redis: RedisServer) -> None:
+    address = redis.database("studies")
+    study = optuna.create_study(study_name="s", storage=open_storage(address))
+    client = redis.client(address)
+    snapshot = pickle.dumps(Bomb())
+    client.set(":snapshot", snapshot)
+    study.optimize(objective, n_trials=120)  # Optuna's own journal has a snapshot after 100
+    other = optuna.load_study(study_name="s", storage=open_storage(address))
+    assert [t.value for t in other.trials] == [t.value for t in study.trials]
+    assert client.get(":snapshot") == snapshot
 
-        def load_snapshot(self) -> bytes:
-            raise AssertionError
 
-        def save_snapshot(self, snapshot: bytes) -> None:
-            raise AssertionError
+@pytest.mark.filterwarnings("ignore:JournalRedisBackend is experimental")
+def test_optuna_reads_our_journal_in_redis_and_we_read_its(redis: RedisServer) -> None:
+    address = redis.database("studies")
+    ours = optuna.create_study(study_name="s", storage=open_storage(address))
+    ours.optimize(objective, n_trials=2)
+    its = optuna.load_study(study_name="s", storage=JournalStorage(JournalRedisBackend(address)))
+    its.optimize(objective, n_trials=2)
+    ours.optimize(objective, n_trials=1)
+    assert [t.value for t in its.trials] == [t.value for t in ours.trials]
+    assert [t.state for t in ours.trials] == [TrialState.COMPLETE] * 5
 
-    monkeypatch.setattr(opening, "JournalRedisBackend", Refusing)
-    assert open_storage("redis://:s3cret@host:1/0").get_all_studies() == []
+
+def test_what_redis_did_when_the_connection_broke_is_done_once(
+    redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = RedisJournal(redis.database("studies"), patience=5)
+    client = journal._redis
+    evaluate, answers = client.eval, iter([True, True, False, True, False])
+
+    def lost(*arguments: Any) -> None:
+        evaluate(*arguments)
+        if next(answers):
+            raise RedisConnectionError("Connection closed by server.")
+
+    monkeypatch.setattr(client, "eval", lost)
+    journal.append_logs([{"a": 1}, {"a": "ü"}])
+    journal.append_logs([{"a": 1}])
+    assert list(journal.read_logs(0)) == [{"a": 1}, {"a": "ü"}, {"a": 1}]
+    assert list(journal.read_logs(2)) == [{"a": 1}]
+    assert list(pickle.loads(pickle.dumps(journal)).read_logs(3)) == []
+
+
+def test_a_long_journal_in_redis(redis: RedisServer) -> None:
+    journal = RedisJournal(redis.database("studies"), patience=5)
+    entries = [{"n": n} for n in range(2500)]
+    journal.append_logs(entries[:1200])
+    journal.append_logs(entries[1200:])
+    for start in (0, 999, 1000, 2499, 2500):
+        assert list(journal.read_logs(start)) == entries[start:]
+
+
+def test_a_redis_that_does_not_keep_its_data(redis: RedisServer) -> None:
+    address = redis.database("studies")
+    study = optuna.create_study(storage=open_storage(address))
+    study.optimize(objective, n_trials=1)
+    redis.client(address).flushdb()
+    with pytest.raises(optuna.exceptions.StorageInternalError, match=r"has lost \d+ entries"):
+        study.ask()
+
+
+def test_a_redis_that_drops_what_it_has_no_memory_for(redis: RedisServer) -> None:
+    address = redis.database("studies")
+    journal = RedisJournal(address, patience=0.3)
+    journal.append_logs([{"n": n} for n in range(3)])
+    redis.client(address).delete(":log:1")
+    with pytest.raises(optuna.exceptions.StorageInternalError, match=r"Entry 1 .* noeviction"):
+        list(journal.read_logs(0))

@@ -5,8 +5,8 @@
   They are waited for when they are away (:mod:`optuna_nas.storages.patient`). Connections are
   tested before they are used; a server that cannot be reached is given up after ten seconds, one
   that falls silent after a minute.
-- A journal is a file, or a list in Redis. Optuna keeps snapshots of the journal in Redis as
-  pickles; ours neither writes nor reads them, because nothing from a storage is unpickled.
+- A journal is a file, or in Redis, which is waited for as databases are
+  (:mod:`optuna_nas.storages.redis_journal`).
 - A gRPC proxy (`optuna.storages.run_grpc_proxy_server`) stands before a database that workers
   cannot reach themselves.
 """
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
@@ -27,7 +27,7 @@ from optuna.storages import (
     RetryHeartbeatStaleTrialCallback,
     get_storage,
 )
-from optuna.storages.journal import BaseJournalBackend, JournalFileBackend, JournalRedisBackend
+from optuna.storages.journal import JournalFileBackend
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import (
     IntegrityError,
@@ -43,6 +43,7 @@ from optuna_nas.storages.addresses import (
     public_address,
     without_passwords,
 )
+from optuna_nas.storages.long_attributes import allow_long_attributes
 from optuna_nas.storages.patient import PatientStorage, is_passing
 
 __all__ = [
@@ -124,7 +125,9 @@ def open_storage(address: str, *, wait: bool = False) -> BaseStorage:
         except Exception as error:
             if not isinstance(error, _failures()):
                 raise
-            if time.monotonic() > end or not is_passing(error, sqlite=file):
+            if time.monotonic() > end or not (
+                is_passing(error, sqlite=file) or _redis_is_away(error)
+            ):
                 # Optuna says that a driver is missing, and the cause of its error which one.
                 said = str(error.__cause__ or "") or str(error)
                 reason = _without_password(said.partition("\n")[0], url)
@@ -146,6 +149,14 @@ def _failures() -> tuple[type[Exception], ...]:
     return (*kinds, RedisError)
 
 
+def _redis_is_away(error: Exception) -> bool:
+    if find_spec("redis") is None:
+        return False
+    from optuna_nas.storages.redis_journal import is_away
+
+    return is_away(error)
+
+
 def _without_password(text: str, url: URL | None) -> str:
     if url is None or not url.password:
         return text
@@ -159,14 +170,19 @@ def _open_database(url: URL) -> BaseStorage:
     url = _with_driver(url)
     for _ in range(_TABLE_MAKERS):  # of processes that make the tables at once, all but one fail
         try:
-            return get_storage(_database(url))  # with Optuna's cache of finished trials
+            return _ready(_database(url))
         except (IntegrityError, ProgrammingError):
             pass
         except OperationalError as error:  # what SQLite and MySQL say of the same
             if "already exists" not in str(error.orig):
                 raise
         time.sleep(_PAUSE_SECONDS)
-    return get_storage(_database(url))
+    return _ready(_database(url))
+
+
+def _ready(database: PatientStorage) -> BaseStorage:
+    allow_long_attributes(database.engine)
+    return get_storage(database)  # with Optuna's cache of finished trials
 
 
 def _database(url: URL) -> PatientStorage:
@@ -219,6 +235,8 @@ def _missing(what: str, modules: list[str], extra: str) -> str:
 def _open_redis(url: URL) -> BaseStorage:
     if find_spec("redis") is None:
         raise ImportError(_missing("Redis", ["redis"], "redis"))
+    if url.database and not url.database.isdecimal():  # the client would take the first one
+        raise OSError(f"Redis numbers its databases, {url.database!r} is no number")
     seconds = str(_CONNECT_SECONDS)
     options = {
         "socket_connect_timeout": seconds,
@@ -226,23 +244,10 @@ def _open_redis(url: URL) -> BaseStorage:
         "health_check_interval": "30",
         **url.query,
     }
+    from optuna_nas.storages.redis_journal import RedisJournal
+
     text = url.set(query=options).render_as_string(hide_password=False)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        return JournalStorage(_PlainRedis(JournalRedisBackend(text)))
-
-
-class _PlainRedis(BaseJournalBackend):
-    """A journal in Redis without the pickled snapshots."""
-
-    def __init__(self, backend: JournalRedisBackend) -> None:
-        self._backend = backend
-
-    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
-        return self._backend.read_logs(log_number_from)
-
-    def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        self._backend.append_logs(logs)
+    return JournalStorage(RedisJournal(text, patience=PATIENCE_SECONDS))
 
 
 def _open_proxy(url: URL) -> BaseStorage:

@@ -21,33 +21,24 @@ file at once: none of that should end a search of days.
 from __future__ import annotations
 
 import functools
-import math
 import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-import optuna
 import sqlalchemy
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, PendingRollbackError
 
-from optuna_nas.storages.addresses import without_passwords
+from optuna_nas.storages.patience import LONGEST_PAUSE_SECONDS, Patience
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
 __all__ = ["PatientStorage", "is_passing"]
-
-T = TypeVar("T")
-
-_FIRST_PAUSE_SECONDS = 0.1
-_LONGEST_PAUSE_SECONDS = 5.0
-
-_logger = optuna.logging.get_logger("optuna_nas")
 
 
 def is_passing(error: BaseException, *, sqlite: bool) -> bool:
@@ -77,8 +68,8 @@ class PatientStorage(RDBStorage):
     """
 
     def __init__(self, url: str, *, patience: float, **options: Any) -> None:
-        self._patience = patience
-        self._disturbed = -math.inf
+        sqlite = url.startswith("sqlite")
+        self._patiently = Patience(patience, functools.partial(is_passing, sqlite=sqlite))
         self._thread = threading.local()
         try:
             super().__init__(url, **options)
@@ -86,7 +77,6 @@ class PatientStorage(RDBStorage):
             if hasattr(self, "engine"):
                 self.engine.dispose()
             raise
-        self._sqlite: bool = self.engine.dialect.name == "sqlite"
         self._attend()
 
     def _attend(self) -> None:
@@ -97,7 +87,7 @@ class PatientStorage(RDBStorage):
             if getattr(thread, "exclusive", False):
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
 
-        if self._sqlite:
+        if self.engine.dialect.name == "sqlite":
             sqlalchemy.event.listen(self.engine, "begin", begin)
 
     def set_trial_state_values(
@@ -123,47 +113,14 @@ class PatientStorage(RDBStorage):
 
     def _get_stale_trial_ids(self, study_id: int) -> list[int]:
         stale = self._patiently(lambda: RDBStorage._get_stale_trial_ids(self, study_id))
-        silence = (self.heartbeat_interval or 0) + _LONGEST_PAUSE_SECONDS
-        return [] if time.monotonic() - self._disturbed < silence else stale
-
-    def _patiently(self, operation: Callable[[], T]) -> T:
-        """Do an operation until it succeeds, fails for good, or the patience is over."""
-        if getattr(self._thread, "patient", False):  # within another one, which waits for both
-            return operation()
-        end, pause, waiting = time.monotonic() + self._patience, _FIRST_PAUSE_SECONDS, False
-        self._thread.patient = True
-        try:
-            while True:
-                try:
-                    result = operation()
-                except Exception as error:
-                    if not is_passing(error, sqlite=self._sqlite) or time.monotonic() > end:
-                        raise
-                    if not waiting:
-                        _logger.warning(self._complaint(error))
-                    waiting = True
-                    self._disturbed = time.monotonic()
-                else:
-                    if waiting:
-                        _logger.warning("The database answers again.")
-                    return result
-                time.sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
-        finally:
-            self._thread.patient = False
-
-    def _complaint(self, error: Exception) -> str:
-        reason = without_passwords(str(error.__cause__ or error)).partition("\n")[0]
-        return f"The database does not answer, tried again for {self._patience:g} s: {reason}"
+        silence = (self.heartbeat_interval or 0) + LONGEST_PAUSE_SECONDS
+        return [] if time.monotonic() - self._patiently.disturbed < silence else stale
 
     def __getstate__(self) -> dict[str, Any]:
-        return {
-            k: v for k, v in super().__getstate__().items() if k not in ("_thread", "_disturbed")
-        }
+        return {k: v for k, v in super().__getstate__().items() if k != "_thread"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._thread = threading.local()
-        self._disturbed = -math.inf
         super().__setstate__(state)
         self._attend()
 
