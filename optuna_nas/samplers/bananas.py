@@ -35,6 +35,7 @@ from optuna_nas._choices import choose
 from optuna_nas._threads import single_blas_thread
 from optuna_nas.samplers._base import ArchitectureSampler, Request
 from optuna_nas.samplers._history import History
+from optuna_nas.samplers._pace import Pace
 from optuna_nas.samplers._rankings import Batch, Ranking, RankingBoard
 from optuna_nas.spaces import Architecture, SearchSpace
 from optuna_nas.surrogates import acquisition as acquisitions
@@ -73,7 +74,7 @@ _MOST_VOLUMES = 3
 """Up to so many objectives the hypervolume is the default."""
 
 _ROUNDS = 2
-"""How many trials of each worker share a fit at least, if there are several workers."""
+"""How many trials of each worker share a fit at most, if there are several workers in a hurry."""
 
 _BATCHES = {0: 2, 100: 5, 500: 10}
 """From which trial on how many trials share a fit, unless `batch_size` is given."""
@@ -194,6 +195,7 @@ class BananasSampler(ArchitectureSampler):
         self._batch: tuple[object, list[Architecture]] | None = None
         self._ranking: tuple[object, Ranking | None] = None, None
         self._published: Batch | None = None
+        self._pace = Pace()
 
     @classmethod
     def published(
@@ -213,6 +215,7 @@ class BananasSampler(ArchitectureSampler):
     def propose(self, request: Request) -> Iterable[Architecture]:
         """Return the candidates of the trial's batch, best score first."""
         self._surrogate.prepare(request.space)  # what does not fit fails at the first trial
+        self._pace.begin(request.number)
         startup = self._n_startup_trials
         start = _batch_start(request.number, startup, self._batch_size)
         history = request.history.before(start)
@@ -237,19 +240,20 @@ class BananasSampler(ArchitectureSampler):
         known = self._ranking[1] if self._ranking[0] is request.study else None
         last, claim = board.read(known) if not request.pinned else (None, None)
         self._ranking = request.study, last
+        smallest = self._batch_size or _default_batch(number)[1]
         if last is not None and any(a.key not in history.taken for a in last.architectures):
             end = last.batch.end
-            if last.batch != self._published:
-                # Who ranked last knows the candidates already, and ranks again in less time.
+            if last.batch.size > smallest and last.batch != self._published:
+                # In a hurry it is left to who ranked last: who knows candidates takes less time.
                 end += last.batch.size
             claimed = claim is not None and last.batch.end <= number < claim.end
             if number < end or claimed:
                 return last.for_trial(number)
-        size = self._batch_size or _default_batch(number)[1]
-        batch = Batch(number, max(size, _ROUNDS * (history.running + 1)))
+        largest = max(smallest, _ROUNDS * (history.running + 1))
+        batch = Batch(number, self._pace.batch(smallest, largest))
         if not request.pinned:
             board.claim(batch)
-        with single_blas_thread():
+        with single_blas_thread(), self._pace.ranking():
             ranked = self._rank(request, history, number)
         if not request.pinned:
             board.publish(Ranking(batch, ranked))

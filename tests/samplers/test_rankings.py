@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from optuna.trial import FrozenTrial
 
 from optuna_nas.samplers import BananasSampler
+from optuna_nas.samplers._pace import Pace
 from optuna_nas.samplers._rankings import (
     CLAIM_ATTRIBUTE,
     RANKING_ATTRIBUTE,
@@ -92,9 +94,11 @@ def test_what_is_no_ranking_is_replaced(study: optuna.Study, stored: Any) -> Non
     assert RankingBoard(study, SPACE).read()[0] is not None
 
 
-def test_a_batch_has_two_trials_for_each_worker(study: optuna.Study) -> None:
+def test_in_a_hurry_a_batch_has_two_trials_for_each_worker(study: optuna.Study) -> None:
     """Two workers are busy: four trials share a ranking, and then who ranked last ranks again."""
     first, second = Counting(), Counting()
+    for sampler in (first, second):
+        sampler._pace = Pace(lambda: 0.0)
     found = [proposed(first, study), proposed(second, study)]
     for sampler in (first, second):
         study.tell(study.trials[-2].number, 1.0)
@@ -104,6 +108,21 @@ def test_a_batch_has_two_trials_for_each_worker(study: optuna.Study) -> None:
     assert proposed(second, study) == CELLS[4] and second.ranked == []  # leaves it to the first
     study.tell(study.trials[-2].number, 1.0)
     assert proposed(first, study) == CELLS[5] and first.ranked == [7, 12]
+
+
+def test_where_trials_take_long_whoever_comes_ranks_the_smallest_batch(
+    study: optuna.Study,
+) -> None:
+    ticks = count(0.0, 60.0)
+    first, second = Counting(), Counting()
+    for sampler in (first, second):
+        sampler._pace = Pace(lambda: next(ticks))
+        sampler._pace.begin(1)  # before the study's trials under way
+    proposed(first, study), proposed(second, study)
+    for sampler in (second, first):
+        study.tell(study.trials[-2].number, 1.0)
+        proposed(sampler, study)
+    assert (first.ranked, second.ranked) == ([7], [9])
 
 
 def test_nobody_waits_for_who_ranks(study: optuna.Study) -> None:
