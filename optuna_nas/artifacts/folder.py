@@ -78,7 +78,7 @@ class ArtifactFolder(ArtifactPlace):
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", Path(self.path).expanduser().absolute())
         if self.path.exists() and not self.path.is_dir():
-            raise ValueError(f"artifacts={str(self.path)!r} is not a folder.")
+            raise self._refused(self.path)
 
     @property
     def address(self) -> str:
@@ -118,7 +118,16 @@ class ArtifactFolder(ArtifactPlace):
         """
         there = next(path for path in (self.path, *self.path.parents) if path.exists())
         if not there.is_dir() or not os.access(there, os.W_OK):
-            raise ValueError(
-                f"`artifacts` is {str(self.path)!r}, but {str(there)!r} is no folder that can be "
-                "written; allowed is a folder, also one that is still to be made."
-            )
+            raise self._refused(there)
+
+    def _refused(self, there: Path) -> ValueError:
+        return ValueError(
+            f"`artifacts` is {_shown(self.path)!r}, but {_shown(there)!r} is no folder that can be "
+            "written; allowed is a folder, also one that is still to be made."
+        )
+
+
+def _shown(path: Path) -> str:
+    """The path as one would type it here."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)

@@ -99,7 +99,7 @@ def test_a_place_where_nothing_can_be_kept(new_bucket: Callable[[], str], tmp_pa
     with pytest.raises(ValueError, match="`artifacts` is 's3://no-such/a', where no file"):
         open_artifacts("s3://no-such/a").check()
     (tmp_path / "file").touch()
-    with pytest.raises(ValueError, match=r"file' is not a folder"):
+    with pytest.raises(ValueError, match=r"file' is no folder"):
         open_artifacts(tmp_path / "file")
     with pytest.raises(ValueError, match="is no folder that can be written"):
         open_artifacts(tmp_path / "file" / "below").check()

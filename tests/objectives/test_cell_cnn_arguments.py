@@ -90,7 +90,7 @@ def test_images_too_small_for_the_auxiliary_head(small: Small) -> None:
 def test_artifacts_must_be_a_folder(small: Small, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
-    with pytest.raises(ValueError, match=r"artifacts='.*file' is not a folder"):
+    with pytest.raises(ValueError, match=r"`artifacts` is '.*file', but '.*file' is no folder"):
         small(artifacts=file)
     small(artifacts=tmp_path / "new" / "folder")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]  # nothing is made yet

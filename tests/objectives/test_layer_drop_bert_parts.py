@@ -190,7 +190,7 @@ def test_a_head_for_other_classes_is_replaced(tmp_path: Path) -> None:
 
 def test_artifacts_must_be_a_folder(model: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ValueError, match="is not a folder"):
+    with pytest.raises(ValueError, match="is no folder"):
         LayerDropBert(model, reviews(), max_length=24, artifacts=tmp_path / "file")
 
 

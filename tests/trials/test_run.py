@@ -315,7 +315,7 @@ def test_without_a_folder_nothing_is_written(tmp_path: Path) -> None:
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ValueError, match="is not a folder"):
+    with pytest.raises(ValueError, match="is no folder"):
         TrialRun(optuna.create_study().ask(), tmp_path / "file")
     with pytest.raises(ValueError, match="epoch=-1 must not be negative"):
         TrialRun(optuna.create_study().ask()).report(1.0, -1)
