@@ -122,8 +122,8 @@ class ArtifactFolder(ArtifactPlace):
 
     def _refused(self, there: Path) -> ValueError:
         return ValueError(
-            f"`artifacts` is {_shown(self.path)!r}, but {_shown(there)!r} is no folder that can be "
-            "written; allowed is a folder, also one that is still to be made."
+            f"`artifacts` is {_shown(self.path)!r}, but {_shown(there)!r} is no folder that can "
+            "be written; allowed is a folder, also one that is still to be made."
         )
 
 
