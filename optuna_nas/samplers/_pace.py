@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-_SHARE = 0.1
+_SHARE = 0.2
 """Of the time between the starts of two trials, how much may go into ranking for one of them."""
 
 _FIRST_GUESS_SECONDS = 0.1

@@ -13,7 +13,7 @@ candidate tells so on its trial, so that no other worker takes it (see `_base`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -64,13 +64,21 @@ class Ranking:
     batch: Batch
     architectures: Sequence[Architecture]
 
-    def for_trial(self, number: int) -> Sequence[Architecture]:
-        """The candidates for one of the trials, that of its own rank first.
+    def for_trial(self, number: int, taken: Collection[str]) -> Sequence[Architecture]:
+        """The candidates that are left for a trial, that of its own rank first.
 
-        So workers that ask at the same moment do not take the same one.
+        So workers that ask at the same moment do not want the same one. Two that do write and read
+        for nothing, and are in each other's way at the next one again: where a trial's own
+        candidate is taken, or there is none, it begins elsewhere than its neighbours.
+
+        Args:
+            number: The trial's number.
+            taken: The keys that must not be repeated.
         """
-        own = min(max(number - self.batch.start, 0), len(self.architectures))
-        return [*self.architectures[own:], *self.architectures[:own]]
+        left = [rank for rank, a in enumerate(self.architectures) if a.key not in taken]
+        own = number - self.batch.start
+        first = left.index(own) if own in left else number % max(len(left), 1)
+        return [self.architectures[rank] for rank in (*left[first:], *left[:first])]
 
 
 class RankingBoard:

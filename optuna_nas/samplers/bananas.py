@@ -73,8 +73,8 @@ _IMPROVEMENTS = (acquisitions.ei, acquisitions.pi)
 _MOST_VOLUMES = 3
 """Up to so many objectives the hypervolume is the default."""
 
-_ROUNDS = 2
-"""How many trials of each worker share a fit at most, if there are several workers in a hurry."""
+_LARGEST_BATCH = 32
+"""How many trials share a fit at most, if several workers begin them faster than one ranks."""
 
 _BATCHES = {0: 2, 100: 5, 500: 10}
 """From which trial on how many trials share a fit, unless `batch_size` is given."""
@@ -241,16 +241,16 @@ class BananasSampler(ArchitectureSampler):
         last, claim = board.read(known) if not request.pinned else (None, None)
         self._ranking = request.study, last
         smallest = self._batch_size or _default_batch(number)[1]
-        if last is not None and any(a.key not in history.taken for a in last.architectures):
+        left = [] if last is None else last.for_trial(number, history.taken)
+        if last is not None and left:
             end = last.batch.end
             if last.batch.size > smallest and last.batch != self._published:
                 # In a hurry it is left to who ranked last: who knows candidates takes less time.
                 end += last.batch.size
             claimed = claim is not None and last.batch.end <= number < claim.end
             if number < end or claimed:
-                return last.for_trial(number)
-        largest = max(smallest, _ROUNDS * (history.running + 1))
-        batch = Batch(number, self._pace.batch(smallest, largest))
+                return left
+        batch = Batch(number, self._pace.batch(smallest, max(smallest, _LARGEST_BATCH)))
         if not request.pinned:
             board.claim(batch)
         with single_blas_thread(), self._pace.ranking():
