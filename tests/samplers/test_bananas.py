@@ -248,21 +248,21 @@ def test_one_fit_serves_several_workers(
     The first worker is alone and keeps its ranking; the second one publishes its own.
     """
     rng = np.random.default_rng(5)
-    scores = np.arange(12.0)
     ranked = [SPACE.random(rng) for _ in range(12)]
     study = optuna.create_study()
     for _ in range(4):
         cell = SPACE.random(rng)
         study.add_trial(finished(cell, error(cell)))
-    found, sizes = [], []
+    found: list[Architecture] = []
+    sizes: list[int] = []
     for _ in range(5):
         oracle = Oracle()
         worker = BananasSampler(
             SPACE,
             n_startup_trials=4,
             predictor=oracle,
-            candidates=Fixed(*ranked),
-            acquisition=lambda members, incumbent, rng: scores,
+            candidates=Fixed(*(cell for cell in ranked if cell not in found)),
+            acquisition=lambda members, incumbent, rng: np.arange(float(members.shape[1])),
             seed=0,
         )
         found.append(SPACE.architecture(propose(worker, study, SPACE)))
