@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 from uuid import uuid4
 
-from filelock import FileLock
 from optuna.artifacts.exceptions import ArtifactNotFound
 
+from optuna_nas._locks import machine_lock
 from optuna_nas.artifacts.place import ArtifactPlace, StoredFile
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class ObjectFile(StoredFile):
     def lock(self) -> Iterator[None]:
         """Let one process of this machine go on."""
         digest = hashlib.sha256(self.address.encode()).hexdigest()[:16]
-        with FileLock(Path(tempfile.gettempdir()) / f"optuna-nas-{digest}.lock"):
+        with machine_lock(digest):
             yield
 
 

@@ -23,10 +23,8 @@ a lock on the machine makes them take turns, and the second finds nothing left t
 from __future__ import annotations
 
 import copy
-import getpass
 import os
 import socket
-import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -34,11 +32,11 @@ from typing import Any
 
 import optuna
 import psutil
-from filelock import FileLock
 from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
 from optuna.storages import RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
 
+from optuna_nas._locks import machine_lock
 from optuna_nas.artifacts.names import folder_name
 from optuna_nas.storages import MAX_RETRY
 
@@ -110,7 +108,8 @@ def recover_interrupted(
     """
     if max_retry < 0:
         raise ValueError(f"{max_retry=} must not be negative.")
-    with FileLock(_lock_file(study)):
+    # Studies that share a name only wait for each other.
+    with machine_lock(folder_name(study.study_name)):
         trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
         gone = [
             trial
@@ -200,11 +199,3 @@ def _place() -> dict[str, str]:
         "host": socket.gethostname(),
         "processes": str(namespace.readlink()) if namespace.is_symlink() else "",
     }
-
-
-def _lock_file(study: optuna.Study) -> str:
-    """One lock per user and study name: studies that share a name only wait for each other."""
-    user = str(os.getuid()) if os.name == "posix" else getpass.getuser()
-    return str(
-        Path(tempfile.gettempdir()) / f"optuna-nas-{user}-{folder_name(study.study_name)}.lock"
-    )
