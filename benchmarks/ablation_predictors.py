@@ -36,7 +36,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks import tables
 from optuna_nas.objectives import NASBench101, NASBench201
 from optuna_nas.spaces import Architecture
-from optuna_nas.surrogates import MLPEnsemble, Predictor
+from optuna_nas.surrogates import Encoding, MLPEnsemble, Predictor
 from optuna_nas.surrogates.names import ENCODINGS, PREDICTORS, TARGETS
 from optuna_nas.surrogates.validation import LEVELS, calibration
 
@@ -110,16 +110,25 @@ def _measure(task: Task, paths: Mapping[str, Path | None]) -> Iterator[dict[str,
     predictor.prepare(space, encoding)
     predictor.fit(few, errors[:10], np.random.default_rng(0))
     preparing = time.process_time() - started
+    prepared = encoding
     for repeat in task.repeats:
         drawn, errors = _cells(benchmark, task.benchmark, repeat, max(task.cells))
-        features = encoding.encode(space, drawn)
+        features: dict[Encoding, np.ndarray] = {}
         targets = TARGETS[task.targets](errors)
         for number in task.cells:
             started = time.process_time()
-            rng = np.random.default_rng([repeat, number])
-            predictor.fit(features[:number], targets[:number], rng)
+            chosen = encoding.chosen(space, drawn[:number], targets[:number])
             seconds = time.process_time() - started
-            members = predictor.predict(features[-UNSEEN:])
+            if chosen not in features:
+                features[chosen] = chosen.encode(space, drawn)
+            if chosen is not prepared:
+                predictor.prepare(space, chosen)
+                prepared = chosen
+            started = time.process_time()
+            rng = np.random.default_rng([repeat, number])
+            predictor.fit(features[chosen][:number], targets[:number], rng)
+            seconds += time.process_time() - started
+            members = predictor.predict(features[chosen][-UNSEEN:])
             measured = calibration(members, targets[-UNSEEN:])
             yield {
                 **named,

@@ -118,4 +118,9 @@ class Architecture:
         return self._params == other._params and self._space == other._space
 
     def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        # Architectures are looked up often, and a tuple forgets its hash.
         return hash(self.identity)

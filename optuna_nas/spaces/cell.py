@@ -65,7 +65,7 @@ class CellSpace(SearchSpace):
         super().__init__(
             {name: CategoricalDistribution(self.operations) for name in self._names.values()}
         )
-        self._routes = _routes(self.num_nodes)
+        self._routes = [(route, list(pairwise(route))) for route in _routes(self.num_nodes)]
 
     def operation(self, architecture: Architecture, edge: tuple[int, int]) -> str:
         """The operation on an edge `(source, target)`."""
@@ -101,13 +101,10 @@ class CellSpace(SearchSpace):
 
     def paths(self, architecture: Architecture) -> list[Path]:
         """Return every path from input to output; `none` counts as an operation."""
+        operations = {edge: self.operation(architecture, edge) for edge in self.edges}
         return [
-            Path(
-                "cell",
-                route,
-                tuple(self.operation(architecture, edge) for edge in pairwise(route)),
-            )
-            for route in self._routes
+            Path("cell", route, tuple(operations[edge] for edge in edges))
+            for route, edges in self._routes
         ]
 
     def random(self, rng: np.random.Generator) -> Architecture:

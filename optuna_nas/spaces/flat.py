@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
@@ -49,6 +50,16 @@ class FlatSpace(SearchSpace):
                     "distributions such as CategoricalDistribution(['a', 'b'])."
                 )
         super().__init__(distributions)
+        self._fractional = {
+            name
+            for name, d in distributions.items()
+            if isinstance(d, FloatDistribution)
+            or (
+                isinstance(d, CategoricalDistribution)
+                and any(isinstance(c, float) for c in d.choices)
+            )
+        }
+        self._variable = {name for name, d in distributions.items() if not d.single()}
 
     def read(self, params: Mapping[str, Any]) -> Architecture | None:
         """Build the architecture of a recorded trial.
@@ -77,14 +88,13 @@ class FlatSpace(SearchSpace):
         its range.
         """
         params = architecture.params
-        names = [name for name in params if not self._distributions[name].single()]
+        names = [name for name in params if name in self._variable]
         if not names:
             return architecture
         chosen = rng.random(len(names)) < 1 / len(names)
         chosen[rng.integers(len(names))] = True
-        for name, change in zip(names, chosen, strict=True):
-            if change:
-                params[name] = perturb(params[name], self._distributions[name], rng)
+        for name in compress(names, chosen):
+            params[name] = perturb(params[name], self._distributions[name], rng)
         return Architecture(self, params)
 
     def neighbors(self, architecture: Architecture) -> list[Architecture]:
@@ -104,10 +114,10 @@ class FlatSpace(SearchSpace):
 
         Floats are rounded to twelve digits: a step up and one down again is the same setting.
         """
-        params = {
-            name: float(f"{value:.12g}") if isinstance(value, float) else value
-            for name, value in architecture.params.items()
-        }
+        params = architecture.params
+        for name in self._fractional.intersection(params):
+            if isinstance(params[name], float):
+                params[name] = float(f"{params[name]:.12g}")
         return json.dumps(params, sort_keys=True)
 
     def graph(self, architecture: Architecture) -> nx.DiGraph[Any]:

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from optuna_nas.surrogates import predictors
 from optuna_nas.surrogates.acquisition import Acquisition, ei, its, pi, ts, ucb
+from optuna_nas.surrogates.adaptive import AdaptiveEncoding
 from optuna_nas.surrogates.adjacency import (
     CategoricalAdjacencyEncoding,
     ContinuousAdjacencyEncoding,
 )
 from optuna_nas.surrogates.candidate_search import (
+    BeamCandidates,
     EvolutionCandidates,
     LocalSearchCandidates,
     MixedCandidates,
@@ -28,6 +30,7 @@ from optuna_nas.surrogates.candidates import (
     RandomCandidates,
     ScatteredCandidates,
 )
+from optuna_nas.surrogates.connections import ConnectionEncoding
 from optuna_nas.surrogates.criteria import (
     ChebyshevCriterion,
     Criterion,
@@ -47,6 +50,7 @@ from optuna_nas.surrogates.graph_encoding import GraphEncoding
 from optuna_nas.surrogates.losses import MAE, MAPE, MSE, Loss
 from optuna_nas.surrogates.operation_counts import FoldedCountsEncoding, OperationCountEncoding
 from optuna_nas.surrogates.predictors import MLPEnsemble, Predictor
+from optuna_nas.surrogates.structure import StructureEncoding
 from optuna_nas.surrogates.targets import TargetTransform, identity, log_regret
 
 if TYPE_CHECKING:
@@ -64,11 +68,14 @@ __all__ = [
     "MAPE",
     "MSE",
     "Acquisition",
+    "AdaptiveEncoding",
     "AdjacencyEncoding",
     "BayesianNetwork",
+    "BeamCandidates",
     "CandidateGenerator",
     "CategoricalAdjacencyEncoding",
     "ChebyshevCriterion",
+    "ConnectionEncoding",
     "ContinuousAdjacencyEncoding",
     "Criterion",
     "CriterionFactory",
@@ -96,6 +103,7 @@ __all__ = [
     "Predictor",
     "RandomCandidates",
     "ScatteredCandidates",
+    "StructureEncoding",
     "TargetTransform",
     "TruncatedPathEncoding",
     "VAEPredictor",

@@ -4,16 +4,18 @@
   the best of its neighbours until none is better. All their neighbours are scored at once.
 - *evolution*: regularised evolution. Parents win tournaments by their score, a generation of
   mutants is scored at once, and the oldest leave.
+- *beam*: a beam search from the candidates of another generator.
 
-Both return all that is new of what they scored, in the order in which they met it.
+They return all that is new of what they scored, in the order in which they met it.
 
 *Mixed*, the default, is a choice by the space. Architectures made of operations have small
 neighbourhoods: those of the ten best, fifty mutants two steps away from them, and random ones,
-many at first and fewer the more is known. In a space of plain parameters, of which there may be
-hundreds, one step changes next to nothing, and evolution takes many between two evaluations.
+many at first and fewer the more is known; a beam goes on from the best of these. In a
+space of plain parameters, of which there may be hundreds, one step changes next to nothing, and
+evolution takes many between two evaluations.
 
-References: C. White et al., *BANANAS*, AAAI 2021, arXiv 1910.11858 (both as acquisition
-optimisers); E. Real et al., *Regularized Evolution*, AAAI 2019, arXiv 1802.01548.
+References: C. White et al., *BANANAS*, AAAI 2021, arXiv 1910.11858 (local search and evolution as
+acquisition optimisers); E. Real et al., *Regularized Evolution*, AAAI 2019, arXiv 1802.01548.
 """
 
 from __future__ import annotations
@@ -130,6 +132,36 @@ class EvolutionCandidates(CandidateGenerator):
         return list(met.scores)
 
 
+class BeamCandidates(CandidateGenerator):
+    """A beam search on the acquisition from the candidates of another generator.
+
+    Args:
+        start: Makes the first candidates.
+        width: So many of the best that the last step met have their neighbours scored next.
+        steps: How many steps; fewer if a step meets nothing new.
+    """
+
+    def __init__(self, start: CandidateGenerator, *, width: int = 10, steps: int = 3) -> None:
+        self.start = start
+        self.width = checked_integer("width", width)
+        self.steps = checked_integer("steps", steps)
+
+    def __call__(self, pool: Pool) -> list[Architecture]:
+        """Take the steps, and return what is new of all that was scored."""
+        met = _Met(pool)
+        front = met.admit(self.start(pool))
+        met.score(front)
+        for _ in range(self.steps):
+            beam = sorted(front, key=met.scores.__getitem__)[: self.width]
+            around = met.admit(
+                n for architecture in beam for n in pool.space.neighbors(architecture)
+            )
+            # Where the last step already was, the beam does not return to.
+            front = [architecture for architecture in around if architecture not in met.scores]
+            met.score(front)
+        return list(met.scores)
+
+
 class MixedCandidates(CandidateGenerator):
     """The surroundings of the best in a space with paths, evolution in any other.
 
@@ -143,8 +175,8 @@ class MixedCandidates(CandidateGenerator):
         around: CandidateGenerator | None = None,
         search: CandidateGenerator | None = None,
     ) -> None:
-        self.around = around or JoinedCandidates(
-            NeighborCandidates(), ScatteredCandidates(), FadingRandomCandidates()
+        self.around = around or BeamCandidates(
+            JoinedCandidates(NeighborCandidates(), ScatteredCandidates(), FadingRandomCandidates())
         )
         self.search = search or EvolutionCandidates(1000)
 

@@ -56,6 +56,18 @@ class Encoding(ABC):
         """
         return {type(self).__name__: slice(0, self.dimension(space))}
 
+    def chosen(
+        self, space: SearchSpace, architectures: Sequence[Architecture], targets: np.ndarray
+    ) -> Encoding:
+        """The encoding from which a predictor should learn these data; most know no other.
+
+        Args:
+            space: The space the architectures belong to.
+            architectures: `n` architectures.
+            targets: What is to be learnt of them, `n`.
+        """
+        return self
+
     @abstractmethod
     def encode(self, space: SearchSpace, architectures: Sequence[Architecture]) -> np.ndarray:
         """Encode architectures.
@@ -212,21 +224,23 @@ class OneHotEncoding(Encoding):
         """Encode architectures as `n x d`."""
         if self.simplify:
             architectures = [space.simplify(architecture) for architecture in architectures]
+        settings = [architecture.params for architecture in architectures]
         encoded = np.zeros((len(architectures), self.dimension(space)), dtype=np.float32)
         start = 0
         for name, distribution in space.distributions.items():
             width = _width(distribution)
             choices = _choice_columns(distribution)
-            for row, architecture in enumerate(architectures):
-                if name not in architecture:
-                    continue
-                value = architecture[name]
-                if width > 1:
-                    encoded[row, start + choices[value]] = 1.0
-                elif choices == _FLAG:
-                    encoded[row, start] = value
-                else:
-                    encoded[row, start] = 2 * _position(value, distribution) - 1
+            if width > 1:
+                for row, params in enumerate(settings):
+                    if name in params:
+                        encoded[row, start + choices[params[name]]] = 1.0
+            elif choices == _FLAG:
+                encoded[:, start] = [params.get(name, False) for params in settings]
+            else:
+                encoded[:, start] = [
+                    2 * _position(params[name], distribution) - 1 if name in params else 0.0
+                    for params in settings
+                ]
             start += width
         return encoded
 

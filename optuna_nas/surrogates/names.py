@@ -11,6 +11,7 @@ from collections.abc import Callable
 from optuna_nas.surrogates import acquisition as acquisitions
 from optuna_nas.surrogates import predictors
 from optuna_nas.surrogates.acquisition import Acquisition
+from optuna_nas.surrogates.adaptive import AdaptiveEncoding
 from optuna_nas.surrogates.adjacency import (
     CategoricalAdjacencyEncoding,
     ContinuousAdjacencyEncoding,
@@ -26,6 +27,7 @@ from optuna_nas.surrogates.candidates import (
     MutationCandidates,
     RandomCandidates,
 )
+from optuna_nas.surrogates.connections import ConnectionEncoding
 from optuna_nas.surrogates.criteria import (
     ChebyshevCriterion,
     CriterionFactory,
@@ -43,19 +45,23 @@ from optuna_nas.surrogates.graph_encoding import GraphEncoding
 from optuna_nas.surrogates.losses import MAE, MAPE, MSE, Loss
 from optuna_nas.surrogates.operation_counts import FoldedCountsEncoding, OperationCountEncoding
 from optuna_nas.surrogates.predictors import MLPEnsemble, Predictor
+from optuna_nas.surrogates.structure import StructureEncoding
 from optuna_nas.surrogates.targets import TargetTransform, identity, log_regret
 
 ENCODINGS: dict[str, type[Encoding]] = {
+    "adaptive": AdaptiveEncoding,
     "adjacency": AdjacencyEncoding,
     "adjacency_categorical": CategoricalAdjacencyEncoding,
     "adjacency_continuous": ContinuousAdjacencyEncoding,
     "adjacency_one_hot": OneHotEncoding,
+    "connections": ConnectionEncoding,
     "folded": FoldedEncoding,
     "folded_counts": FoldedCountsEncoding,
     "graph": GraphEncoding,
     "one_hot": OneHotEncoding,
     "operation_counts": OperationCountEncoding,
     "path": PathEncoding,
+    "structure": StructureEncoding,
     "truncated_path": TruncatedPathEncoding,
 }
 PREDICTORS: dict[str, Callable[[], Predictor]] = {  # torch is loaded by the first two only

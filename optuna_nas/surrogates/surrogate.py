@@ -15,6 +15,9 @@ from optuna_nas.surrogates.scorer import Predictions
 Data = tuple[Sequence[Architecture], np.ndarray]
 """Architectures and a target for each."""
 
+Rows = dict[Encoding, dict[Architecture, np.ndarray]]
+"""For each encoding the rows of the architectures that were encoded."""
+
 
 class Surrogate:
     """Learns several targets of the same architectures.
@@ -30,8 +33,9 @@ class Surrogate:
         self._space: SearchSpace | None = None
         self._num_objectives = 0
         self._known: list[bool] = []
-        self._rows: dict[Architecture, np.ndarray] = {}
-        self._earlier_rows: dict[Architecture, np.ndarray] = {}
+        self._chosen: list[Encoding] = []
+        self._rows: Rows = {}
+        self._earlier_rows: Rows = {}
 
     def prepare(self, space: SearchSpace) -> None:
         """Get ready for architectures of a space.
@@ -44,6 +48,7 @@ class Surrogate:
         self._predictors[0].prepare(space, self._encoding)
         self._encoding.dimension(space)
         del self._predictors[1:]
+        self._chosen = [self._encoding]
         self._rows, self._earlier_rows = {}, {}
         self._space = space
 
@@ -58,35 +63,47 @@ class Surrogate:
             constraints: What is known of each constraint.
             seed: Seed of all randomness of the fits.
         """
+        assert self._space is not None
         self._earlier_rows, self._rows = self._rows, {}
         self._known = [len(targets) > 0 for _, targets in (*objectives, *constraints)]
         self._num_objectives = len(objectives)
         while len(self._predictors) < len(self._known):
             self._predictors.append(copy.deepcopy(self._predictors[0]))
+            self._chosen.append(self._chosen[0])
         for place, (architectures, targets) in enumerate((*objectives, *constraints)):
             if self._known[place]:
+                predictor = self._predictors[place]
+                encoding = self._encoding.chosen(self._space, architectures, targets)
+                if encoding is not self._chosen[place]:
+                    predictor.prepare(self._space, encoding)
+                    self._chosen[place] = encoding
                 rng = np.random.default_rng([*seed, place])
-                self._predictors[place].fit(self._encode(architectures), targets, rng)
+                predictor.fit(self._encode(encoding, architectures), targets, rng)
 
     def predict(self, architectures: Sequence[Architecture]) -> Predictions:
         """Predict all targets of architectures."""
-        features = self._encode(architectures)
         members = [
-            predictor.predict(features) if known else np.zeros((1, len(features)))
-            for predictor, known in zip(self._predictors, self._known, strict=False)
+            predictor.predict(self._encode(encoding, architectures))
+            if known
+            else np.zeros((1, len(architectures)))
+            for predictor, encoding, known in zip(
+                self._predictors, self._chosen, self._known, strict=False
+            )
         ]
         return Predictions(members[: self._num_objectives], members[self._num_objectives :])
 
-    def _encode(self, architectures: Sequence[Architecture]) -> np.ndarray:
+    def _encode(self, encoding: Encoding, architectures: Sequence[Architecture]) -> np.ndarray:
         """Encode architectures, `n x d`; those of this fit and the one before only once."""
         assert self._space is not None
+        rows = self._rows.setdefault(encoding, {})
+        earlier = self._earlier_rows.get(encoding, {})
         fresh = []
         for architecture in dict.fromkeys(architectures):
-            if architecture not in self._rows:
-                if architecture in self._earlier_rows:
-                    self._rows[architecture] = self._earlier_rows[architecture]
+            if architecture not in rows:
+                if architecture in earlier:
+                    rows[architecture] = earlier[architecture]
                 else:
                     fresh.append(architecture)
-        encoded = self._encoding.encode(self._space, fresh)
-        self._rows.update((a, row.copy()) for a, row in zip(fresh, encoded, strict=True))
-        return np.stack([self._rows[a] for a in architectures])
+        encoded = encoding.encode(self._space, fresh)
+        rows.update((a, row.copy()) for a, row in zip(fresh, encoded, strict=True))
+        return np.stack([rows[a] for a in architectures])

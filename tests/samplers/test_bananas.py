@@ -312,7 +312,9 @@ def test_the_rows_of_a_fit_belong_to_its_architectures(error: Error) -> None:
         def fit(self, features: np.ndarray, targets: np.ndarray, rng: Any) -> None:
             seen.append(features)
 
-    sampler = BananasSampler(n_startup_trials=4, batch_size=3, predictor=Spy(), seed=0)
+    sampler = BananasSampler(
+        n_startup_trials=4, batch_size=3, encoding="folded", predictor=Spy(), seed=0
+    )
     cells = cells_of(run(sampler, 14, error))
     assert [len(features) for features in seen] == [4, 7, 10, 13]
     for features in seen:

@@ -135,7 +135,12 @@ def test_maximising_mirrors_minimising(strategy: str) -> None:
 def test_one_predictor_for_each_objective() -> None:
     oracle = Oracle()
     sampler = BananasSampler(
-        n_startup_trials=4, batch_size=3, predictor=oracle, targets="identity", seed=0
+        n_startup_trials=4,
+        batch_size=3,
+        encoding="folded",
+        predictor=oracle,
+        targets="identity",
+        seed=0,
     )
     study = run(sampler, 10, 3, ["minimize", "maximize", "minimize"])
     assert len(oracle.fits) == 2 * 3

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 from zlib import crc32
 
 import numpy as np
 import pytest
+from optuna.distributions import CategoricalDistribution
 
-from optuna_nas.spaces import Architecture, CellSpace, NASBench201Space, SearchSpace
+from optuna_nas.spaces import Architecture, CellSpace, FlatSpace, NASBench201Space, SearchSpace
 from optuna_nas.surrogates import (
+    BeamCandidates,
     CandidateGenerator,
     EvolutionCandidates,
     LocalSearchCandidates,
@@ -23,6 +26,7 @@ TINY = CellSpace(2, ("none", "skip_connect", "conv"))
 GENERATORS: dict[str, Callable[[], CandidateGenerator]] = {
     "local_search": LocalSearchCandidates,
     "evolution": EvolutionCandidates,
+    "beam": lambda: BeamCandidates(RandomCandidates(50), width=3, steps=6),
 }
 
 
@@ -172,6 +176,41 @@ def test_a_search_finds_better_scores_than_chance(name: str, parents: list[Archi
     assert np.mean(best["search"]) < np.mean(best["random"]) - 0.15
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_narrow_beam_walks_to_the_optimum(seed: int) -> None:
+    """Where every parameter has a share of its own, each step sets the one that helps most."""
+    names, choices = [f"p{n}" for n in range(6)], ("a", "b", "c", "d")
+    space = FlatSpace(dict.fromkeys(names, CategoricalDistribution(choices)))
+    score = Score(own=0)
+    pool = pool_of([], np.random.default_rng(seed), score, space=space)
+    found = BeamCandidates(RandomCandidates(1), width=1, steps=6)(pool)
+    optimum = sum(min(crc32(f"{name}={o}".encode()) for o in choices) for name in names)
+    assert min(map(score.one, found)) == pytest.approx(optimum / 2**32)
+    assert len(found) < 1 + 6 * 18
+
+
+def test_the_beam_moves_on(parents: list[Architecture], rng: np.random.Generator) -> None:
+    """A step scores the neighbours of the best that the step before met, and of no others."""
+
+    class Few(CandidateGenerator):
+        def __call__(self, pool: Pool) -> list[Architecture]:
+            return parents[:4]
+
+    def reached(front: list[Architecture], known: set[str]) -> set[str]:
+        beam = sorted(front, key=score.one)[:2]
+        return {n.key for a in beam for n in SPACE.neighbors(a)} - known
+
+    score = Score()
+    found = BeamCandidates(Few(), width=2, steps=2)(pool_of([], rng, score))
+    assert found == score.asked
+    assert score.calls == 3
+    by_key = {a.key: a for a in found}
+    first = {a.key for a in parents[:4]}
+    second = reached(parents[:4], first)
+    third = reached([by_key[key] for key in second], first | second)
+    assert set(by_key) == first | second | third
+
+
 def test_the_budget_of_evolution(parents: list[Architecture], rng: np.random.Generator) -> None:
     score = Score()
     found = EvolutionCandidates(
@@ -214,6 +253,8 @@ def test_the_oldest_leave_the_population(rng: np.random.Generator) -> None:
         (LocalSearchCandidates, "num"),
         (LocalSearchCandidates, "num_parents"),
         (LocalSearchCandidates, "num_random"),
+        (partial(BeamCandidates, RandomCandidates()), "width"),
+        (partial(BeamCandidates, RandomCandidates()), "steps"),
         (EvolutionCandidates, "num"),
         (EvolutionCandidates, "population_size"),
         (EvolutionCandidates, "tournament_size"),

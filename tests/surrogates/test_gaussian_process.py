@@ -136,7 +136,7 @@ def test_the_part_that_matters_gets_the_amplitude(rng: np.random.Generator) -> N
 
 def test_parts_come_from_the_encoding(rng: np.random.Generator) -> None:
     space, process = NASBench201Space(), GaussianProcess()
-    process.prepare(space, process.encoding)
+    process.prepare(space, FoldedCountsEncoding())
     assert process._parts == [slice(0, 30), slice(30, 70), slice(70, 74)]
 
 

@@ -131,6 +131,18 @@ def test_adam(decay: float, rng: np.random.Generator) -> None:
     assert ours == pytest.approx(theirs.detach().numpy(), abs=1e-5)
 
 
+def test_adam_never_computes_with_denormal_numbers(rng: np.random.Generator) -> None:
+    """The moments of a unit that is never active again fade to zero, not to almost nothing."""
+    parameters = rng.normal(size=12).astype(np.float32)
+    optimizer = _Adam(parameters, 0.01, 1.0)
+    for step in range(20_000):
+        optimizer.step(rng.normal(size=12).astype(np.float32) * (step < 5))
+        for vector in (parameters, optimizer._first, optimizer._second):
+            assert not ((vector != 0) & (np.abs(vector) < np.finfo(np.float32).tiny)).any()
+    assert not optimizer._first.any()
+    assert not optimizer._second.any()
+
+
 @pytest.mark.parametrize("loss", [MAE(), MSE(), MAPE(), MAPE(0.0)])
 def test_predictions_have_the_shape_and_unit_of_the_targets(
     loss: Loss, data: Data, rng: np.random.Generator

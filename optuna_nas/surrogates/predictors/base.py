@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
-from optuna_nas.surrogates.operation_counts import FoldedCountsEncoding
+from optuna_nas.surrogates.adaptive import AdaptiveEncoding
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Predictor(ABC):
     """Learns errors from encoded architectures and predicts them with their uncertainty."""
 
-    encoding: Encoding = FoldedCountsEncoding()
+    encoding: Encoding = AdaptiveEncoding()
     """What it learns from, unless the user chooses another encoding."""
 
     def prepare(self, space: SearchSpace, encoding: Encoding) -> None:  # noqa: B027 (optional)

@@ -23,8 +23,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from optuna_nas._checks import checked_integer, checked_positive, checked_share
+from optuna_nas.surrogates.adaptive import AdaptiveEncoding
 from optuna_nas.surrogates.encodings import Encoding, PathEncoding
-from optuna_nas.surrogates.operation_counts import FoldedCountsEncoding
 from optuna_nas.surrogates.predictors.base import Predictor
 from optuna_nas.surrogates.predictors.sghmc import AdaptiveSGHMC
 from optuna_nas.surrogates.predictors.stacked_network import TANH, StackedNetwork
@@ -81,7 +81,7 @@ class BayesianNetwork(Predictor):
         self.friction = checked_share("friction", friction)
         self.batch_size = checked_integer("batch_size", batch_size)
         self.noise = None if noise is None else checked_positive("noise", noise)
-        self.encoding = encoding or FoldedCountsEncoding()
+        self.encoding = encoding or AdaptiveEncoding()
         self._kept: list[np.ndarray] = []
 
     @classmethod

@@ -26,8 +26,8 @@ from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.optimize import minimize
 
 from optuna_nas._checks import checked_integer, checked_positive
+from optuna_nas.surrogates.adaptive import AdaptiveEncoding
 from optuna_nas.surrogates.encodings import Encoding, PathEncoding
-from optuna_nas.surrogates.operation_counts import FoldedCountsEncoding
 from optuna_nas.surrogates.predictors.base import Predictor
 from optuna_nas.surrogates.predictors.kernels import Exponential, Kernel, Matern, distances
 
@@ -92,7 +92,7 @@ class GaussianProcess(Predictor):
         self.hyperparameters = hyperparameters
         self.num_samples = checked_integer("num_samples", num_samples, 2)
         self.max_rows = checked_integer("max_rows", max_rows, 2)
-        self.encoding = encoding or FoldedCountsEncoding()
+        self.encoding = encoding or AdaptiveEncoding()
         self._parts: list[slice] | None = None
         self._covariance: _Covariance | None = None
 
