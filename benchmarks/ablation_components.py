@@ -39,7 +39,7 @@ _NAMED: Mapping[str, Mapping[str, object]] = {
 _DEFAULTS = {
     "acquisition": "its",
     "candidates": "mixed",
-    "encoding": "folded_counts",
+    "encoding": "adaptive",
     "loss": "mae",
     "predictor": "mlp",
     "targets": "log_regret",

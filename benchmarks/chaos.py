@@ -1,8 +1,10 @@
 """A search whose workers are killed and whose database is restarted, and what is left of it.
 
     python -m benchmarks.chaos --trainings 200 --workers 4 --restarts 2
+    python -m benchmarks.chaos --database redis
 
-1. `optuna-nas search` trains small cells on handwritten digits, with its workers on PostgreSQL.
+1. `optuna-nas search` trains small cells on handwritten digits, with its workers on PostgreSQL,
+   MySQL (MariaDB) or Redis.
 2. Every few seconds a worker, chosen at random, is killed by SIGKILL; a kill waits until something
    was trained since the last one, so that a slow machine gets somewhere as well.
 3. The database is stopped and started again a few times, every second time without a goodbye.
@@ -34,7 +36,7 @@ import torch
 from optuna.trial import FixedTrial, FrozenTrial, TrialState
 
 from benchmarks import tables
-from benchmarks.postgres import PostgresServer
+from benchmarks.servers import KINDS, Server
 from optuna_nas.cli.studies import load_study, stored_config
 from optuna_nas.storages import MAX_RETRY
 
@@ -94,7 +96,7 @@ class Findings:
 
 def run(
     folder: Path,
-    server: PostgresServer,
+    server: Server,
     address: str,
     *,
     trainings: int,
@@ -108,7 +110,7 @@ def run(
 
     Args:
         folder: Where it runs and keeps its files.
-        server: The database, to be restarted.
+        server: The server of the database, to be restarted.
         address: The address of an empty database on it.
         trainings: How many trainings it has to finish.
         workers: How many workers it has.
@@ -235,13 +237,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = tables.parser(__doc__)
     parser.add_argument("--trainings", type=int, default=200)
     parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument("--database", choices=list(KINDS), default="postgresql")
     parser.add_argument("--restarts", type=int, default=2, help="of the database")
     parser.add_argument("--least", type=float, default=3.0, help="seconds between two kills")
     parser.add_argument("--most", type=float, default=8.0, help="seconds between two kills")
     parser.add_argument("--patience", type=float, default=3600, help="seconds it may take")
     chosen = parser.parse_args(arguments)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with tempfile.TemporaryDirectory() as folder, PostgresServer() as server:
+    with tempfile.TemporaryDirectory() as folder, KINDS[chosen.database]() as server:
         address = server.database("studies")
         course = run(
             Path(folder),
@@ -256,6 +259,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         findings = check(address)
     print(course.output[-3000:])
     row: tables.Row = {
+        "database": chosen.database,
         "trainings": chosen.trainings,
         "workers": chosen.workers,
         "killed workers": course.kills,
@@ -274,7 +278,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         chosen.results,
         "chaos",
         "Workers killed, database restarted",
-        f"Trainings of ten epochs on handwritten digits, {chosen.workers} workers on PostgreSQL; "
+        f"Trainings of ten epochs on handwritten digits, {chosen.workers} workers; "
         f"a worker is killed every {chosen.least:g} to {chosen.most:g} seconds. Every finished "
         "value was computed again from its seed. A training is given up when it was interrupted "
         "four times.",

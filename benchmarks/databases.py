@@ -36,7 +36,7 @@ from optuna.trial import TrialState
 from threadpoolctl import threadpool_limits
 
 from benchmarks import tables
-from benchmarks.postgres import PostgresServer
+from benchmarks.servers import PostgreSQLServer
 from optuna_nas.compare.samplers import contestants
 from optuna_nas.objectives import NASBench201
 from optuna_nas.samplers import ArchitectureSampler
@@ -134,7 +134,7 @@ def outcome(run: Run, address: str, seconds: float, crashed: int) -> dict[str, A
 @contextmanager
 def addresses() -> Iterator[dict[str, str]]:
     """Empty storages, by name; gone in the end."""
-    with tempfile.TemporaryDirectory() as folder, PostgresServer() as server:
+    with tempfile.TemporaryDirectory() as folder, PostgreSQLServer() as server:
         yield {
             "postgresql": server.database("studies"),
             "sqlite": f"sqlite:///{folder}/studies.db",

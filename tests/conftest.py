@@ -4,12 +4,11 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import Any
 
 import pytest
 from hypothesis import settings
 
-from benchmarks.postgres import PostgresServer
+from benchmarks.servers import Server
 from tests.servers import SharedServers, start
 
 # Tests run in as many processes as there are cores, so each computes on one: threads that wait
@@ -43,18 +42,17 @@ def shared_servers() -> Iterator[SharedServers]:
 @pytest.fixture(scope="session")
 def new_database(shared_servers: SharedServers) -> Callable[[], str]:
     """Make an empty PostgreSQL database and return its address, password and all."""
-    return lambda: shared_servers.database("POSTGRESQL")
+    return lambda: shared_servers.database("postgresql")
 
 
 @pytest.fixture
-def own_server() -> Iterator[Callable[[str], Any]]:
+def own_server() -> Iterator[Callable[[str], Server]]:
     """Start a server of the test's own, which it may stop."""
     with ExitStack() as stack:
         yield lambda kind: start(kind, stack)
 
 
 @pytest.fixture
-def postgres(own_server: Callable[[str], Any]) -> PostgresServer:
+def postgres(own_server: Callable[[str], Server]) -> Server:
     """A PostgreSQL server of the test's own, which it may stop."""
-    server: PostgresServer = own_server("POSTGRESQL")
-    return server
+    return own_server("postgresql")

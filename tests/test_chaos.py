@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from benchmarks import chaos
-from benchmarks.postgres import PostgresServer
+from benchmarks.servers import KINDS, Server
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
 def test_nothing_is_lost_when_workers_are_killed_and_the_database_restarts(
-    postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str,
+    own_server: Callable[[str], Server],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    address = postgres.database("studies")
+    server = own_server(kind)
+    address = server.database("studies")
     course = chaos.run(
         tmp_path,
-        postgres,
+        server,
         address,
         trainings=10,
         workers=2,

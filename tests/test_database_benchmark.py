@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from benchmarks import databases
-from benchmarks.postgres import missing
+from benchmarks.servers import PostgreSQLServer
 from optuna_nas.objectives.tabular import Metric, Table, TabularBenchmark
 from optuna_nas.spaces import NAS_BENCH_201_OPERATIONS, Architecture, NASBench201Space
 
@@ -56,7 +56,9 @@ def measure(run: databases.Run, address: str, path: str | None) -> dict[str, Any
     return databases.outcome(run, address, 1.0, 0)
 
 
-@pytest.mark.skipif(bool(missing()), reason=missing() or "there is a server")
+@pytest.mark.skipif(
+    bool(PostgreSQLServer.missing()), reason=PostgreSQLServer.missing() or "there is a server"
+)
 def test_the_benchmark_of_databases(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -36,7 +36,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from benchmarks.postgres import PASSWORD
+from benchmarks.servers import PASSWORD, MariaDBServer, RedisServer, Server
 from optuna_nas.storages import (
     GRACE_SECONDS,
     HEARTBEAT_SECONDS,
@@ -51,10 +51,10 @@ from optuna_nas.storages import (
 from optuna_nas.storages.addresses import parse
 from optuna_nas.storages.patient import is_passing
 from optuna_nas.storages.redis_journal import RedisJournal, is_away
-from tests.servers import MariaDBServer, RedisServer, SharedServers
+from tests.servers import SharedServers
 
 FILES = ["sqlite:///study.db", "study.journal", "folder/study.log"]
-SERVERS = ["POSTGRESQL", "MYSQL", "REDIS"]
+SERVERS = ["postgresql", "mysql", "redis"]
 ASKED = "ignore:Heartbeat of storage is supposed"
 
 
@@ -68,7 +68,7 @@ def address(
     return named(request, request.param)
 
 
-@pytest.fixture(params=["sqlite:///study.db", "POSTGRESQL", "MYSQL"])
+@pytest.fixture(params=["sqlite:///study.db", "postgresql", "mysql"])
 def database(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> str:
@@ -80,11 +80,11 @@ def database(
 def named(request: pytest.FixtureRequest, kind: str) -> str:
     if kind not in SERVERS:
         return kind
-    address = os.environ.get(f"OPTUNA_NAS_TEST_{kind}")
+    address = os.environ.get(f"OPTUNA_NAS_TEST_{kind.upper()}")
     if address is None:
         servers: SharedServers = request.getfixturevalue("shared_servers")
         return servers.database(kind)
-    lock = FileLock(Path(tempfile.gettempdir()) / f"optuna-nas-test-{kind.lower()}.lock")
+    lock = FileLock(Path(tempfile.gettempdir()) / f"optuna-nas-test-{kind}.lock")
     lock.acquire()  # one server for the tests of all processes
     request.addfinalizer(lock.release)
     opened = open_storage(address)
@@ -94,7 +94,7 @@ def named(request: pytest.FixtureRequest, kind: str) -> str:
 
 
 @pytest.fixture(params=SERVERS)
-def server(request: pytest.FixtureRequest, own_server: Callable[[str], Any]) -> Any:
+def server(request: pytest.FixtureRequest, own_server: Callable[[str], Server]) -> Server:
     """A server of the test's own, which it may stop."""
     return own_server(request.param)
 
@@ -102,14 +102,16 @@ def server(request: pytest.FixtureRequest, own_server: Callable[[str], Any]) -> 
 @pytest.fixture
 def redis(shared_servers: SharedServers) -> RedisServer:
     """The Redis server of all tests."""
-    shared: RedisServer = shared_servers.server("REDIS")
+    shared = shared_servers.server("redis")
+    assert isinstance(shared, RedisServer)
     return shared
 
 
 @pytest.fixture
 def mariadb(shared_servers: SharedServers) -> MariaDBServer:
     """The MariaDB server of all tests."""
-    shared: MariaDBServer = shared_servers.server("MYSQL")
+    shared = shared_servers.server("mysql")
+    assert isinstance(shared, MariaDBServer)
     return shared
 
 
@@ -359,9 +361,9 @@ def test_settings_of_a_server(new_database: Callable[[], str]) -> None:
 @pytest.mark.parametrize(
     ("kind", "refused", "absent"),
     [
-        ("POSTGRESQL", "password authentication failed", r'database "\w+_not" does not exist'),
-        ("MYSQL", "Access denied for user 'ann'@'127.0.0.1'", r"Unknown database '\w+_not'"),
-        ("REDIS", "invalid username-password pair", r"'\d+_not' is no number"),
+        ("postgresql", "password authentication failed", r'database "\w+_not" does not exist'),
+        ("mysql", "Access denied for user 'ann'@'127.0.0.1'", r"Unknown database '\w+_not'"),
+        ("redis", "invalid username-password pair", r"'\d+_not' is no number"),
     ],
 )
 def test_passwords_of_a_real_server(
@@ -371,7 +373,7 @@ def test_passwords_of_a_real_server(
     assert PASSWORD not in address  # it is quoted, and read again
     wrong = address.replace("s3cret", "wr0ng")
     before = time.monotonic()
-    for wait in (False, kind == "REDIS"):
+    for wait in (False, kind == "redis"):
         with pytest.raises(ValueError, match=refused) as error:
             open_storage(wrong, wait=wait)
         assert "wr0ng" not in str(error.value) and str(error.value).count(":***@") == 1
@@ -613,7 +615,7 @@ def test_a_worker_may_pickle_its_storage(database: str) -> None:
     assert study.trials[0].state == TrialState.COMPLETE
 
 
-@pytest.mark.parametrize("kind", ["POSTGRESQL", "MYSQL", "sqlite"])
+@pytest.mark.parametrize("kind", ["postgresql", "mysql", "sqlite"])
 def test_several_processes_may_make_the_tables_at_once(
     kind: str, tmp_path: Path, shared_servers: SharedServers
 ) -> None:

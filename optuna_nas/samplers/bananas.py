@@ -17,9 +17,10 @@ Architectures for Neural Architecture Search*, AAAI 2021, arXiv 1910.11858.
 the best candidate that is still free among those ranked from the trials before its batch. Killed
 and restarted, it ranks the same candidates again. Several workers share rankings instead (see
 `_rankings`), in batches of at least two trials for each. The defaults differ from the paper's
-where measurements on NAS-Bench-101 and -201 were clear (docs/bananas.md): the encoding folds what
-does not matter, the predictor is shallow and learns the logarithm of the regret, candidates are
-whole neighbourhoods of the ten best, and batches start with two trials.
+where measurements on NAS-Bench-101 and -201 were clear (docs/bananas.md): the encoding counts what
+an architecture is made of, the predictor is shallow and learns the logarithm of the regret,
+candidates are whole neighbourhoods of the ten best and what a beam search finds from there, and
+batches start with two trials.
 :meth:`BananasSampler.published` is the paper's own setting.
 """
 
@@ -91,10 +92,11 @@ class BananasSampler(ArchitectureSampler):
         n_startup_trials: Random architectures before the model takes over.
         batch_size: Trials between two fits of the ensemble. None begins with 2 and, as fits take
             longer and tell less that is new, goes on with 5 from trial 100 and 10 from trial 500.
-        encoding: `"folded"`, `"folded_counts"`, `"operation_counts"`, `"path"`,
-            `"truncated_path"`, `"one_hot"` (or `"adjacency_one_hot"`), `"adjacency"`,
-            `"adjacency_categorical"`, `"adjacency_continuous"`, `"graph"`, or an
-            :class:`~optuna_nas.surrogates.Encoding`; None is the predictor's own choice.
+        encoding: `"adaptive"`, `"structure"`, `"connections"`, `"operation_counts"`, `"folded"`,
+            `"folded_counts"`, `"path"`, `"truncated_path"`, `"one_hot"` (or
+            `"adjacency_one_hot"`), `"adjacency"`, `"adjacency_categorical"`,
+            `"adjacency_continuous"`, `"graph"`, or an :class:`~optuna_nas.surrogates.Encoding`;
+            None is the predictor's own choice, `"adaptive"` for most.
         predictor: `"mlp"`, `"gp"` (Gaussian process), `"gcn"` (graph networks), `"bnn"` (Bayesian
             network), `"vae"` (variational autoencoder), or a
             :class:`~optuna_nas.surrogates.Predictor`.

@@ -8,7 +8,10 @@
 - *adjacency*: one number for each parameter.
 - *one-hot*: one column for each choice of a parameter; numbers keep one column;
 - *folded*: what the architecture computes: one-hot without the parts that cannot reach the output,
-  beside the paths without `none` and `skip_connect`. It ranks best (docs/bananas.md).
+  beside the paths without `none` and `skip_connect`.
+
+What an architecture is made of, wherever it stands, is in :mod:`optuna_nas.surrogates.structure`;
+the default is in :mod:`optuna_nas.surrogates.adaptive`.
 
 Reference: C. White, W. Neiswanger, Y. Savani, *BANANAS: Bayesian Optimization with Neural
 Architectures for Neural Architecture Search*, AAAI 2021, arXiv 1910.11858.

@@ -13,9 +13,9 @@ epochs in minibatches of 32. :meth:`MLPEnsemble.published` builds that one.
 
 *Departures* of the default (docs/bananas.md): three layers, strong weight decay and 100 to 300
 steps in all, which ranks unseen cells better at a fraction of the cost; two members that do not
-see the one-hot columns, and predictions stretched about their mean, because networks that learn
-from the same few rows agree more than they are right. Targets are standardised always, which makes
-learning rate and loss independent of the unit of the objective.
+see the first part of the encoding, and predictions stretched about their mean, because networks
+that learn from the same few rows agree more than they are right. Targets are standardised always,
+which makes learning rate and loss independent of the unit of the objective.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ class MLPEnsemble(Predictor):
         epochs: Passes over the data. None takes `n / 2` steps, but at least 100 and at most 300.
         batch_size: Architectures of a minibatch.
         partial_members: So many of the members do not see the first part of an encoding of
-            several parts (of `"folded"`: the one-hot columns). None is two in five.
+            several parts (the counts of `"structure"`, the one-hot columns of `"folded"`). None is
+            two in five.
         spread: The predictions of the members are stretched about their mean by a factor, this
             one for few rows, which falls to 1 for a hundred rows.
 
@@ -116,7 +117,7 @@ class MLPEnsemble(Predictor):
         )
 
     def prepare(self, space: SearchSpace, encoding: Encoding) -> None:
-        """Find the columns that the partial members do not see."""
+        """Find the columns that the partial members do not see (see :class:`Predictor`)."""
         first, *others = encoding.parts(space).values()
         self._hidden = first if others else slice(0, 0)
 
