@@ -7,7 +7,9 @@
    strengths of regularisation counts.
 3. The structure is taken, unless the error of the other is far smaller.
 
-In a space without operations there is only the other: one-hot columns and numbers.
+With several objectives positions are always learnt from: a front is long, and what tells its ends
+apart are details. In a space without operations there is nothing else than one-hot columns and
+numbers.
 
 Reference: T. Hastie, R. Tibshirani, J. Friedman, *The Elements of Statistical Learning*, 2009,
 equation 7.64 (leave-one-out errors of linear smoothers).
@@ -51,10 +53,15 @@ class AdaptiveEncoding(Encoding):
         self.positions: Encoding = FoldedCountsEncoding()
 
     def chosen(
-        self, space: SearchSpace, architectures: Sequence[Architecture], targets: np.ndarray
+        self,
+        space: SearchSpace,
+        architectures: Sequence[Architecture],
+        targets: np.ndarray,
+        *,
+        several: bool = False,
     ) -> Encoding:
         """The encoding that explains the targets (see :meth:`Encoding.chosen`)."""
-        if len(self._known(space)) == 1:
+        if several or len(self._known(space)) == 1:
             return self.positions
         number = len(targets)
         rows = np.unique(np.linspace(0, number - 1, min(number, _MOST_ROWS)).round().astype(int))

@@ -60,7 +60,12 @@ class Encoding(ABC):
         return {type(self).__name__: slice(0, self.dimension(space))}
 
     def chosen(
-        self, space: SearchSpace, architectures: Sequence[Architecture], targets: np.ndarray
+        self,
+        space: SearchSpace,
+        architectures: Sequence[Architecture],
+        targets: np.ndarray,
+        *,
+        several: bool = False,
     ) -> Encoding:
         """The encoding from which a predictor should learn these data; most know no other.
 
@@ -68,6 +73,7 @@ class Encoding(ABC):
             space: The space the architectures belong to.
             architectures: `n` architectures.
             targets: What is to be learnt of them, `n`.
+            several: Whether they are searched for several objectives at once.
         """
         return self
 

@@ -73,7 +73,9 @@ class Surrogate:
         for place, (architectures, targets) in enumerate((*objectives, *constraints)):
             if self._known[place]:
                 predictor = self._predictors[place]
-                encoding = self._encoding.chosen(self._space, architectures, targets)
+                encoding = self._encoding.chosen(
+                    self._space, architectures, targets, several=len(objectives) > 1
+                )
                 if encoding is not self._chosen[place]:
                     predictor.prepare(self._space, encoding)
                     self._chosen[place] = encoding

@@ -115,18 +115,32 @@ def test_each_target_has_the_encoding_that_explains_it(rng: np.random.Generator)
     encoding = AdaptiveEncoding()
     cells = [S201.random(rng) for _ in range(80)]
     errors = by_position(rng), by_structure
+    widths = {errors[0]: encoding.positions, errors[1]: encoding.structure}
     surrogate = Surrogate(Spy(), encoding)
     surrogate.prepare(S201)
-    widths = {errors[0]: encoding.positions, errors[1]: encoding.structure}
-    for order in (errors, errors[::-1]):
-        data = [(cells[:60], np.array([error(cell) for cell in cells[:60]])) for error in order]
-        surrogate.fit(data, [], [0])
-        predicted = surrogate.predict(cells[60:]).objectives
-        for error, members, predictor in zip(order, predicted, surrogate._predictors, strict=True):
+    for objective, constraint in (errors, errors[::-1]):
+        both = [
+            [(cells[:60], np.array([error(cell) for cell in cells[:60]]))]
+            for error in (objective, constraint)
+        ]
+        surrogate.fit(both[0], both[1], [0])
+        predicted = surrogate.predict(cells[60:])
+        for error, members, predictor in zip(
+            (objective, constraint),
+            (*predicted.objectives, *predicted.constraints),
+            surrogate._predictors,
+            strict=True,
+        ):
             assert isinstance(predictor, Spy)
             assert predictor.columns == widths[error].dimension(S201)
             seen = np.corrcoef(members.mean(axis=0), [error(cell) for cell in cells[60:]])[0, 1]
             assert seen > 0.7
+    surrogate.fit(both[0] * 2, [], [0])
+    surrogate.predict(cells[60:])
+    columns = [
+        predictor.columns for predictor in surrogate._predictors if isinstance(predictor, Spy)
+    ]
+    assert columns == [encoding.positions.dimension(S201)] * 2
 
 
 def test_it_is_the_default() -> None:
