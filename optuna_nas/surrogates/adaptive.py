@@ -12,7 +12,7 @@ apart are details. In a space without operations there is nothing else than one-
 numbers.
 
 Reference: T. Hastie, R. Tibshirani, J. Friedman, *The Elements of Statistical Learning*, 2009,
-equation 7.64 (leave-one-out errors of linear smoothers).
+section 7.10.1 (leave-one-out errors of linear smoothers).
 """
 
 from __future__ import annotations

@@ -7,15 +7,15 @@
 2. *Connections*: how often each operation (or input) feeds each other operation (or the output).
 3. *Shape*: how large the graph is, how deep, and how it branches, whatever the operations are.
 
-None of this depends on how the vertices are numbered. The counts are the first two levels of the
-Weisfeiler-Lehman features of the graph; with a few dozen observations they rank unseen
-architectures better than any longer description (docs/bananas.md).
+None of this depends on how the vertices are numbered. With the counts of the operations, a few
+dozen observations are enough to rank unseen architectures better than from paths
+(docs/bananas.md).
 
 Reference: B. Ru et al., *Interpretable Neural Architecture Search via Bayesian Optimisation with
 Weisfeiler-Lehman Kernels*, ICLR 2021, arXiv 2006.07556.
 
 *Departures*: labelled edges and invariants of the shape instead of the labelled neighbourhoods of
-all levels, so that the columns are the same for every architecture of a space.
+vertices, so that the columns are the same for every architecture of a space.
 """
 
 from __future__ import annotations
