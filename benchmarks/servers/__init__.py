@@ -7,6 +7,7 @@
 No service, port or user of the machine is touched: a server listens on a free port, wants a
 password, keeps its data when it restarts, and is gone with its folder in the end.
 """
+
 from __future__ import annotations
 
 from benchmarks.servers.mariadb import MariaDBServer
