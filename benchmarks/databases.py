@@ -11,7 +11,7 @@ and workers that wait for each other. The workers are processes that start toget
 are trials that failed or never ended, and workers that ended with an error. The *ratio* is that of
 the milliseconds of a trial to those of TPE on the same storage.
 
-PostgreSQL is a server of one's own (`benchmarks/postgres.py`) with durable commits, on the machine
+PostgreSQL is a server of one's own (`benchmarks/servers/`) with durable commits, on the machine
 of the workers.
 """
 
