@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 from optuna_nas._choices import choose
 from optuna_nas.samplers._history import Observation
 from optuna_nas.samplers._reading import HistoryReader
-from optuna_nas.spaces import FlatSpace, SearchSpace
+from optuna_nas.spaces import Architecture, FlatSpace, SearchSpace
 from optuna_nas.surrogates import Encoding, Predictor, TargetTransform
 from optuna_nas.surrogates.names import ENCODINGS, PREDICTORS, TARGETS
 from optuna_nas.visualization.records import direction_signs, objective_name, stored_space
@@ -58,14 +58,17 @@ class Learner:
             encoding = choose("encoding", encoding, ENCODINGS)()
         return cls(predictor, encoding)
 
-    def prepare(self, space: SearchSpace) -> None:
-        """Let the predictor look at the space.
+    def prepared(self, evidence: Evidence) -> Learner:
+        """Choose the encoding that explains the evidence, and let the predictor look at it.
 
         Raises:
             ValueError: Encoding or predictor does not fit the space.
         """
-        self.predictor.prepare(space, self.encoding)
-        self.encoding.dimension(space)
+        space = evidence.space
+        encoding = self.encoding.chosen(space, evidence.architectures, evidence.targets)
+        self.predictor.prepare(space, encoding)
+        encoding.dimension(space)
+        return Learner(self.predictor, encoding)
 
 
 @dataclass(frozen=True)
@@ -92,9 +95,14 @@ class Evidence:
         """The values in the study's own unit and direction."""
         return self.sign * self.errors
 
+    @property
+    def architectures(self) -> list[Architecture]:
+        """The architectures, in the order of the observations."""
+        return [observation.architecture for observation in self.observations]
+
     def encoded(self, encoding: Encoding) -> np.ndarray:
         """The architectures as `n x d`."""
-        return encoding.encode(self.space, [o.architecture for o in self.observations])
+        return encoding.encode(self.space, self.architectures)
 
 
 def read_evidence(

@@ -215,7 +215,7 @@ def _add_sampling_error(figure: go.Figure, trials: int) -> None:
 def _held_out_predictions(
     evidence: Evidence, learner: Learner, folds: int, seed: int
 ) -> NDArray[np.float64]:
-    learner.prepare(evidence.space)
+    learner = learner.prepared(evidence)
     features = evidence.encoded(learner.encoding)
     rng = np.random.default_rng(seed)
     return cross_validate(learner.predictor, features, evidence.targets, rng, folds=folds)
