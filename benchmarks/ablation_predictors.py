@@ -35,7 +35,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks import tables
 from optuna_nas.objectives import NASBench101, NASBench201
-from optuna_nas.spaces import Architecture
+from optuna_nas.spaces import Architecture, SearchSpace
 from optuna_nas.surrogates import Encoding, MLPEnsemble, Predictor
 from optuna_nas.surrogates.names import ENCODINGS, PREDICTORS, TARGETS
 from optuna_nas.surrogates.validation import LEVELS, calibration
@@ -105,30 +105,30 @@ def _measure(task: Task, paths: Mapping[str, Path | None]) -> Iterator[dict[str,
                 yield {**named, "cells": number, "repeat": repeat, "unfit": str(error)}
         return
     drawn, errors = _cells(benchmark, task.benchmark, task.repeats[0], max(task.cells))
-    few = encoding.encode(space, drawn[:10])
+    first = encoding.encode(space, drawn[:10])
     started = time.process_time()
     predictor.prepare(space, encoding)
-    predictor.fit(few, errors[:10], np.random.default_rng(0))
+    predictor.fit(first, errors[:10], np.random.default_rng(0))
     preparing = time.process_time() - started
     prepared = encoding
     for repeat in task.repeats:
         drawn, errors = _cells(benchmark, task.benchmark, repeat, max(task.cells))
-        features: dict[Encoding, np.ndarray] = {}
+        encoded = cache(partial(_encoded, space, tuple(drawn)))
         targets = TARGETS[task.targets](errors)
         for number in task.cells:
             started = time.process_time()
-            chosen = encoding.chosen(space, drawn[:number], targets[:number])
+            few = partial(_encoded, space, drawn[:number])
+            chosen = encoding.chosen(space, targets[:number], few)
             seconds = time.process_time() - started
-            if chosen not in features:
-                features[chosen] = chosen.encode(space, drawn)
+            features = encoded(chosen)
             if chosen is not prepared:
                 predictor.prepare(space, chosen)
                 prepared = chosen
             started = time.process_time()
             rng = np.random.default_rng([repeat, number])
-            predictor.fit(features[chosen][:number], targets[:number], rng)
+            predictor.fit(features[:number], targets[:number], rng)
             seconds += time.process_time() - started
-            members = predictor.predict(features[chosen][-UNSEEN:])
+            members = predictor.predict(features[-UNSEEN:])
             measured = calibration(members, targets[-UNSEEN:])
             yield {
                 **named,
@@ -143,6 +143,10 @@ def _measure(task: Task, paths: Mapping[str, Path | None]) -> Iterator[dict[str,
                 "seconds": seconds,
                 "preparing": preparing,
             }
+
+
+def _encoded(space: SearchSpace, cells: Sequence[Architecture], encoding: Encoding) -> np.ndarray:
+    return encoding.encode(space, cells)
 
 
 @cache  # all predictors see the same ones

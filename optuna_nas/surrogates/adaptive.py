@@ -7,9 +7,9 @@
    strengths of regularisation counts.
 3. The structure is taken, unless the error of the other is far smaller.
 
-With several objectives positions are always learnt from: a front is long, and what tells its ends
-apart are details. In a space without operations there is nothing else than one-hot columns and
-numbers.
+Who asks for details gets positions always: a front of several objectives is long, and what tells
+its ends apart are details; and what paths do cannot be learnt without them. In a space without
+operations there is nothing else than one-hot columns and numbers.
 
 Reference: T. Hastie, R. Tibshirani, J. Friedman, *The Elements of Statistical Learning*, 2009,
 section 7.10.1 (leave-one-out errors of linear smoothers).
@@ -26,7 +26,7 @@ from optuna_nas.surrogates.operation_counts import FoldedCountsEncoding
 from optuna_nas.surrogates.structure import StructureEncoding
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from optuna_nas.spaces import Architecture, SearchSpace
 
@@ -55,19 +55,18 @@ class AdaptiveEncoding(Encoding):
     def chosen(
         self,
         space: SearchSpace,
-        architectures: Sequence[Architecture],
         targets: np.ndarray,
+        encoded: Callable[[Encoding], np.ndarray],
         *,
-        several: bool = False,
+        detailed: bool = False,
     ) -> Encoding:
         """The encoding that explains the targets (see :meth:`Encoding.chosen`)."""
-        if several or len(self._known(space)) == 1:
+        if detailed or len(self._known(space)) == 1:
             return self.positions
         number = len(targets)
         rows = np.unique(np.linspace(0, number - 1, min(number, _MOST_ROWS)).round().astype(int))
-        sample = [architectures[row] for row in rows]
         structure, positions = (
-            leave_one_out_error(encoding.encode(space, sample), targets[rows])
+            leave_one_out_error(encoded(encoding)[rows], targets[rows])
             for encoding in (self.structure, self.positions)
         )
         return self.positions if positions < _FAR_SMALLER * structure else self.structure

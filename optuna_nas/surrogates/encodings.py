@@ -36,7 +36,7 @@ from optuna.distributions import (
 from optuna_nas.spaces.flat import unit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from optuna_nas.spaces import Architecture, PathBlock, SearchSpace
 
@@ -62,18 +62,18 @@ class Encoding(ABC):
     def chosen(
         self,
         space: SearchSpace,
-        architectures: Sequence[Architecture],
         targets: np.ndarray,
+        encoded: Callable[[Encoding], np.ndarray],
         *,
-        several: bool = False,
+        detailed: bool = False,
     ) -> Encoding:
         """The encoding from which a predictor should learn these data; most know no other.
 
         Args:
-            space: The space the architectures belong to.
-            architectures: `n` architectures.
-            targets: What is to be learnt of them, `n`.
-            several: Whether they are searched for several objectives at once.
+            space: The space of the architectures.
+            targets: What is to be learnt of `n` architectures.
+            encoded: Gives the rows of these architectures, `n x d`, in an encoding.
+            detailed: Whether more is wanted than to find the best.
         """
         return self
 

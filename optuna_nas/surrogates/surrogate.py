@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -74,18 +75,21 @@ class Surrogate:
             if self._known[place]:
                 predictor = self._predictors[place]
                 encoding = self._encoding.chosen(
-                    self._space, architectures, targets, several=len(objectives) > 1
+                    self._space,
+                    targets,
+                    partial(self._encode, architectures),
+                    detailed=len(objectives) > 1,
                 )
                 if encoding is not self._chosen[place]:
                     predictor.prepare(self._space, encoding)
                     self._chosen[place] = encoding
                 rng = np.random.default_rng([*seed, place])
-                predictor.fit(self._encode(encoding, architectures), targets, rng)
+                predictor.fit(self._encode(architectures, encoding), targets, rng)
 
     def predict(self, architectures: Sequence[Architecture]) -> Predictions:
         """Predict all targets of architectures."""
         members = [
-            predictor.predict(self._encode(encoding, architectures))
+            predictor.predict(self._encode(architectures, encoding))
             if known
             else np.zeros((1, len(architectures)))
             for predictor, encoding, known in zip(
@@ -94,7 +98,7 @@ class Surrogate:
         ]
         return Predictions(members[: self._num_objectives], members[self._num_objectives :])
 
-    def _encode(self, encoding: Encoding, architectures: Sequence[Architecture]) -> np.ndarray:
+    def _encode(self, architectures: Sequence[Architecture], encoding: Encoding) -> np.ndarray:
         """Encode architectures, `n x d`; those of this fit and the one before only once."""
         assert self._space is not None
         rows = self._rows.setdefault(encoding, {})

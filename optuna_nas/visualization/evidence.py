@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 from optuna_nas._choices import choose
 from optuna_nas.samplers._history import Observation
 from optuna_nas.samplers._reading import HistoryReader
-from optuna_nas.spaces import Architecture, FlatSpace, SearchSpace
+from optuna_nas.spaces import FlatSpace, SearchSpace
 from optuna_nas.surrogates import Encoding, Predictor, TargetTransform
 from optuna_nas.surrogates.names import ENCODINGS, PREDICTORS, TARGETS
 from optuna_nas.visualization.records import direction_signs, objective_name, stored_space
@@ -58,14 +58,20 @@ class Learner:
             encoding = choose("encoding", encoding, ENCODINGS)()
         return cls(predictor, encoding)
 
-    def prepared(self, evidence: Evidence) -> Learner:
+    def prepared(self, evidence: Evidence, *, detailed: bool = False) -> Learner:
         """Choose the encoding that explains the evidence, and let the predictor look at it.
+
+        Args:
+            evidence: What is to be learnt.
+            detailed: Whether more is wanted than to tell good from bad (see `Encoding.chosen`).
 
         Raises:
             ValueError: Encoding or predictor does not fit the space.
         """
         space = evidence.space
-        encoding = self.encoding.chosen(space, evidence.architectures, evidence.targets)
+        encoding = self.encoding.chosen(
+            space, evidence.targets, evidence.encoded, detailed=detailed
+        )
         self.predictor.prepare(space, encoding)
         encoding.dimension(space)
         return Learner(self.predictor, encoding)
@@ -95,14 +101,9 @@ class Evidence:
         """The values in the study's own unit and direction."""
         return self.sign * self.errors
 
-    @property
-    def architectures(self) -> list[Architecture]:
-        """The architectures, in the order of the observations."""
-        return [observation.architecture for observation in self.observations]
-
     def encoded(self, encoding: Encoding) -> np.ndarray:
         """The architectures as `n x d`."""
-        return encoding.encode(self.space, self.architectures)
+        return encoding.encode(self.space, [o.architecture for o in self.observations])
 
 
 def read_evidence(

@@ -27,7 +27,6 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna_nas._checks import checked_integer, checked_share
 from optuna_nas._threads import single_blas_thread
 from optuna_nas.spaces.flat import from_unit, unit
-from optuna_nas.surrogates.adaptive import AdaptiveEncoding
 from optuna_nas.visualization.drawing.palette import short_name
 from optuna_nas.visualization.evidence import Learner, read_evidence
 from optuna_nas.visualization.formats import format_value
@@ -65,7 +64,7 @@ def plot_path_importance(
         study: The study.
         objective: Which of its objectives.
         predictor: A predictor, or its name as for :class:`optuna_nas.BananasSampler`.
-        encoding: What it learns from; None is its own choice, with paths where it can do without.
+        encoding: What it learns from; None is its own choice.
         space: The space; None is the one that is stored on the study, or its parameters.
         targets: What the predictor learns: `"log_regret"`, `"identity"` or a function.
         num_architectures: How many random architectures are predicted.
@@ -88,9 +87,7 @@ def plot_path_importance(
     searched = evidence.space
     if not searched.path_blocks:
         figure.update_layout(title_text="Which choices matter")
-    if isinstance(learner.encoding, AdaptiveEncoding):  # what is asked about has to be seen
-        learner = Learner(learner.predictor, learner.encoding.positions)
-    learner = learner.prepared(evidence)
+    learner = learner.prepared(evidence, detailed=True)
     rng = np.random.default_rng(seed)
     drawn = [searched.random(rng) for _ in range(num_architectures)]
     with single_blas_thread():

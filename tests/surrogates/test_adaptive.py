@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from zlib import crc32
 
 import numpy as np
@@ -20,7 +21,7 @@ from optuna_nas.spaces import (
     NASBench201Space,
     SearchSpace,
 )
-from optuna_nas.surrogates import AdaptiveEncoding, MLPEnsemble
+from optuna_nas.surrogates import AdaptiveEncoding, Encoding, MLPEnsemble
 from optuna_nas.surrogates.adaptive import _STRENGTHS, leave_one_out_error
 from optuna_nas.surrogates.surrogate import Surrogate
 
@@ -41,6 +42,10 @@ def by_structure(cell: Architecture) -> float:
     return 5 - used.count("nor_conv_3x3") - 0.5 * used.count("nor_conv_1x1") + luck
 
 
+def rows(space: SearchSpace, cells: list[Architecture], encoding: Encoding) -> np.ndarray:
+    return encoding.encode(space, cells)
+
+
 def choices(error: Callable[[Architecture], float], number: int) -> list[bool]:
     """For ten samples, whether the positions were chosen."""
     encoding = AdaptiveEncoding()
@@ -49,7 +54,8 @@ def choices(error: Callable[[Architecture], float], number: int) -> list[bool]:
         rng = np.random.default_rng(seed)
         cells = [S201.random(rng) for _ in range(number)]
         targets = np.array([error(cell) for cell in cells])
-        found.append(encoding.chosen(S201, cells, targets) is encoding.positions)
+        chosen = encoding.chosen(S201, targets, partial(rows, S201, cells))
+        found.append(chosen is encoding.positions)
     return found
 
 
@@ -84,7 +90,7 @@ def test_without_operations_there_is_nothing_to_choose(rng: np.random.Generator)
     encoding = AdaptiveEncoding()
     settings = [FLAT.random(rng) for _ in range(20)]
     targets = np.array([setting["x"] for setting in settings])
-    assert encoding.chosen(FLAT, settings, targets) is encoding.positions
+    assert encoding.chosen(FLAT, targets, partial(rows, FLAT, settings)) is encoding.positions
     assert encoding.dimension(FLAT) == 4
     assert encoding.encode(FLAT, settings).shape == (20, 4)
 

@@ -38,7 +38,6 @@ _FEWEST_STEPS, _MOST_STEPS = 100, 300
 _ENOUGH = 100
 """With so many rows the members' disagreement is taken as it is."""
 
-
 _FLUSH_EVERY, _NEGLIGIBLE = 100, 1e-30
 """What is left of the moments of units that are never active fades until it is denormal, and
 arithmetic on denormal numbers takes ten times as long: zeros are put there before."""
