@@ -17,10 +17,10 @@ Architectures for Neural Architecture Search*, AAAI 2021, arXiv 1910.11858.
 the best candidate that is still free among those ranked from the trials before its batch. Killed
 and restarted, it ranks the same candidates again. Several workers share rankings instead (see
 `_rankings`), in larger batches where trials begin faster than one ranks. The defaults differ from
-the paper's where measurements on NAS-Bench-101 and -201 were clear (docs/bananas.md): the encoding counts what
-an architecture is made of, the predictor is shallow and learns the logarithm of the regret,
-candidates are whole neighbourhoods of the ten best and what a beam search finds from there, and
-batches start with two trials.
+the paper's where measurements on NAS-Bench-101 and -201 were clear (docs/bananas.md): the encoding
+counts what an architecture is made of, the predictor is shallow and learns the logarithm of the
+regret, candidates are whole neighbourhoods of the ten best and what a beam search finds from
+there, and batches start with two trials.
 :meth:`BananasSampler.published` is the paper's own setting.
 """
 
