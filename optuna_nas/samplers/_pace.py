@@ -11,8 +11,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-_SHARE = 0.2
-"""Of the time between the starts of two trials, how much may go into ranking for one of them."""
+_SHARE = 0.1
+"""Of the workers' time, how much may go into ranking."""
+
+_BUSIEST = 0.8
+"""Of one worker's time, how much may at most: only one ranks, and it has to keep up."""
 
 _FIRST_GUESS_SECONDS = 0.1
 """How long a ranking is taken to last before one was made."""
@@ -56,11 +59,17 @@ class Pace:
         if self._last is not None:
             self._last = self._last[0] + seconds, self._last[1]
 
-    def batch(self, smallest: int, largest: int) -> int:
-        """How many trials the next ranking is for; the largest before the second trial."""
+    def batch(self, smallest: int, largest: int, workers: int) -> int:
+        """How many trials the next ranking is for; the largest before the second trial.
+
+        Args:
+            smallest: At least so many.
+            largest: At most so many.
+            workers: Between them the time is shared.
+        """
         if math.isnan(self._interval):
             return largest
-        allowed = _SHARE * self._interval
+        allowed = min(_SHARE * workers, _BUSIEST) * self._interval
         wanted = self._ranking / allowed if allowed > 0 else math.inf
         return math.ceil(min(max(wanted, smallest), largest))
 

@@ -89,7 +89,8 @@ class BananasSampler(ArchitectureSampler):
     Args:
         space: The search space; None finds it on the study, or searches the study's parameters
             as they are if it has none.
-        n_startup_trials: Random architectures before the model takes over.
+        n_startup_trials: Random architectures before the model takes over. Where several workers
+            have begun so many, it takes over once half of them are finished.
         batch_size: Trials between two fits of the ensemble. None begins with 2 and, as fits take
             longer and tell less that is new, goes on with 5 from trial 100 and 10 from trial 500.
         encoding: `"adaptive"`, `"structure"`, `"connections"`, `"operation_counts"`, `"folded"`,
@@ -225,7 +226,8 @@ class BananasSampler(ArchitectureSampler):
             # Other workers are still busy with the start: take what is known by now.
             start = request.number
             history = request.history
-        if len(history.observations) < startup:
+        known, begun = len(history.observations), len(history.observations) + history.running
+        if begun < startup or known < startup / 2:
             return ()
         if request.board is not None and request.history.running and self._deduplicate:
             return self._shared(request, request.board)
@@ -252,7 +254,8 @@ class BananasSampler(ArchitectureSampler):
             claimed = claim is not None and last.batch.end <= number < claim.end
             if number < end or claimed:
                 return left
-        batch = Batch(number, self._pace.batch(smallest, max(smallest, _LARGEST_BATCH)))
+        largest = max(smallest, _LARGEST_BATCH)
+        batch = Batch(number, self._pace.batch(smallest, largest, history.running + 1))
         if not request.pinned:
             board.claim(batch)
         with single_blas_thread(), self._pace.ranking():

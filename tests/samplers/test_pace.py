@@ -26,29 +26,35 @@ def paced(interval: float, seconds: float, workers: int) -> Pace:
 
 
 @pytest.mark.parametrize(
-    ("interval", "seconds", "batch"),
+    ("workers", "interval", "batch"),
     [
-        (60.0, 0.1, 2),  # long trainings: the smallest
-        (0.25, 0.1, 2),
-        (0.1, 0.1, 5),  # a fifth of a tenth of a second for each trial
-        (0.05, 0.1, 10),
-        (0.03, 0.1, 16),
-        (0.0, 0.1, 16),
-        (0.0, 0.0, 16),
+        (2, 60.0, 2),  # long trainings: the smallest
+        (2, 0.25, 2),
+        (2, 0.1, 5),  # a tenth of two workers' tenth of a second for each trial
+        (2, 0.05, 10),
+        (2, 0.03, 16),
+        (4, 0.05, 5),
+        (8, 0.05, 3),
+        (8, 0.01, 13),
+        (80, 0.01, 13),  # one of them ranks, and has to keep up
+        (8, 0.0, 16),
     ],
 )
-def test_ranking_takes_a_fifth_of_the_time_at_most(
-    interval: float, seconds: float, batch: int
+def test_ranking_takes_a_tenth_of_the_workers_time_at_most(
+    workers: int, interval: float, batch: int
 ) -> None:
-    assert paced(interval, seconds, workers=8).batch(2, 16) == batch
-    assert paced(interval, seconds, workers=1).batch(2, 16) == batch
+    assert paced(interval, 0.1, workers).batch(2, 16, workers) == batch
+
+
+def test_rankings_and_trials_that_take_no_time() -> None:
+    assert paced(0.0, 0.0, workers=8).batch(2, 16, 8) == 16
 
 
 def test_the_largest_batch_as_long_as_nothing_is_known() -> None:
     pace = Pace(Clock())
-    assert pace.batch(2, 16) == 16
+    assert pace.batch(2, 16, 2) == 16
     pace.begin(7)
-    assert pace.batch(2, 16) == 16
+    assert pace.batch(2, 16, 2) == 16
 
 
 def test_a_worker_that_has_not_ranked_takes_it_for_fast() -> None:
@@ -57,7 +63,7 @@ def test_a_worker_that_has_not_ranked_takes_it_for_fast() -> None:
     pace.begin(0)
     clock.now += 80.0
     pace.begin(8)
-    assert pace.batch(2, 16) == 2
+    assert pace.batch(2, 16, 2) == 2
 
 
 def test_it_follows_a_change_of_pace() -> None:
@@ -66,14 +72,14 @@ def test_it_follows_a_change_of_pace() -> None:
     for number in range(20):
         pace.begin(number)
         clock.now += 10.0
-    assert pace.batch(2, 16) == 2
+    assert pace.batch(2, 16, 2) == 2
     for number in range(20, 60):
         pace.begin(number)
         clock.now += 0.001
-    assert pace.batch(2, 16) == 16
+    assert pace.batch(2, 16, 2) == 16
 
 
 def test_the_same_trial_twice_tells_nothing() -> None:
     pace = paced(60.0, 0.1, workers=1)
     pace.begin(39)
-    assert pace.batch(2, 16) == 2
+    assert pace.batch(2, 16, 2) == 2

@@ -37,8 +37,8 @@ def study(finished: Callable[..., FrozenTrial]) -> optuna.Study:
 class Counting(BananasSampler):
     """Counts how often it ranks, and ranks cells as they are listed."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(SPACE, n_startup_trials=3, seed=0, **options)
+    def __init__(self, n_startup_trials: int = 3) -> None:
+        super().__init__(SPACE, n_startup_trials=n_startup_trials, seed=0)
         self.ranked: list[int] = []
 
     def _rank(self, request: Any, history: Any, start: int) -> list[Any]:
@@ -182,3 +182,19 @@ def test_neighbours_begin_at_different_candidates() -> None:
     behind = [ranking.for_trial(number, taken)[0] for number in range(20, 24)]
     assert len(set(behind)) == 4  # each begins at another one
     assert ranking.for_trial(10, {cell.key for cell in CELLS[:8]}) == []
+
+
+@pytest.mark.parametrize(
+    ("running", "done", "ranks"), [(3, 3, True), (4, 2, False), (2, 3, False), (0, 5, False)]
+)
+def test_the_start_is_over_once_half_of_it_is_finished_and_the_rest_under_way(
+    finished: Callable[..., FrozenTrial], running: int, done: int, ranks: bool
+) -> None:
+    study = optuna.create_study()
+    for number, cell in enumerate(CELLS[-done:]):
+        study.add_trial(finished(cell, float(number)))
+    for _ in range(running):
+        study.ask()
+    sampler = Counting(n_startup_trials=6)
+    proposed(sampler, study)
+    assert sampler.ranked == ([done + running] if ranks else [])
