@@ -9,10 +9,9 @@
 They return all that is new of what they scored, in the order in which they met it.
 
 *Mixed*, the default, is a choice by the space. Architectures made of operations have small
-neighbourhoods: those of the ten best, fifty mutants two steps away from them, and random ones,
-many at first and fewer the more is known; a beam goes on from the best of these. In a
-space of plain parameters, of which there may be hundreds, one step changes next to nothing, and
-evolution takes many between two evaluations.
+neighbourhoods, and a beam goes on from the surroundings of the best ones. In a space of plain
+parameters, of which there may be hundreds, one step changes next to nothing, and evolution takes
+many between two evaluations.
 
 References: C. White et al., *BANANAS*, AAAI 2021, arXiv 1910.11858 (local search and evolution as
 acquisition optimisers); E. Real et al., *Regularized Evolution*, AAAI 2019, arXiv 1802.01548.
@@ -29,11 +28,8 @@ from optuna_nas._checks import checked_integer
 from optuna_nas.spaces import Architecture
 from optuna_nas.surrogates.candidates import (
     CandidateGenerator,
-    FadingRandomCandidates,
-    JoinedCandidates,
-    NeighborCandidates,
     Pool,
-    ScatteredCandidates,
+    surroundings,
 )
 
 
@@ -175,9 +171,7 @@ class MixedCandidates(CandidateGenerator):
         around: CandidateGenerator | None = None,
         search: CandidateGenerator | None = None,
     ) -> None:
-        self.around = around or BeamCandidates(
-            JoinedCandidates(NeighborCandidates(), ScatteredCandidates(), FadingRandomCandidates())
-        )
+        self.around = around or BeamCandidates(surroundings())
         self.search = search or EvolutionCandidates(1000)
 
     def __call__(self, pool: Pool) -> list[Architecture]:

@@ -2,10 +2,12 @@
 
 - *mutation*: mutations of the best architectures found so far, best first (the paper's choice);
 - *random*: new random architectures;
-- *mutation with random*: both.
+- *mutation with random*: both;
+- *surroundings*: whole neighbourhoods of the ten best, fifty mutants two steps away from them, and
+  random ones, many at first and fewer the more is known.
 
-Whole neighbourhoods, scattered mutants and fading random ones make up the default, *mixed*; it and
-the generators that search by themselves are in :mod:`optuna_nas.surrogates.candidate_search`.
+Generators that search by themselves, the default *mixed* among them, are in
+:mod:`optuna_nas.surrogates.candidate_search`.
 
 Reference: as in :mod:`optuna_nas.surrogates.encodings`.
 """
@@ -197,3 +199,8 @@ class JoinedCandidates(CandidateGenerator):
         """Return the candidates of all generators, each function once."""
         together = {a.key: a for generator in self.generators for a in generator(pool)}
         return list(together.values())
+
+
+def surroundings() -> JoinedCandidates:
+    """Neighbourhoods of the best, mutants two steps away, and random ones that become fewer."""
+    return JoinedCandidates(NeighborCandidates(), ScatteredCandidates(), FadingRandomCandidates())

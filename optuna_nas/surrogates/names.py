@@ -26,6 +26,7 @@ from optuna_nas.surrogates.candidates import (
     JoinedCandidates,
     MutationCandidates,
     RandomCandidates,
+    surroundings,
 )
 from optuna_nas.surrogates.connections import ConnectionEncoding
 from optuna_nas.surrogates.criteria import (
@@ -87,6 +88,7 @@ CANDIDATES: dict[str, Callable[[], CandidateGenerator]] = {
     "mutation": MutationCandidates,
     "mutation_random": lambda: JoinedCandidates(MutationCandidates(), RandomCandidates()),
     "random": RandomCandidates,
+    "surroundings": surroundings,
 }
 CRITERIA: dict[str, CriterionFactory] = {
     "chebyshev": ChebyshevCriterion,

@@ -19,6 +19,7 @@ from optuna_nas.surrogates import (
     BayesianNetwork,
     CandidateGenerator,
     EvolutionCandidates,
+    FadingRandomCandidates,
     GaussianProcess,
     GCNEnsemble,
     JoinedCandidates,
@@ -27,6 +28,7 @@ from optuna_nas.surrogates import (
     MutationCandidates,
     NeighborCandidates,
     RandomCandidates,
+    ScatteredCandidates,
     VAEPredictor,
 )
 
@@ -49,6 +51,9 @@ CANDIDATES: dict[str, CandidateGenerator] = {
     "random": RandomCandidates(20),
     "local_search": LocalSearchCandidates(40, num_parents=2, num_random=2),
     "evolution": EvolutionCandidates(40, population_size=20, generation_size=10),
+    "surroundings": JoinedCandidates(
+        NeighborCandidates(20), ScatteredCandidates(10), FadingRandomCandidates(20)
+    ),
 }
 MULTI_OBJECTIVE: dict[str, Factory] = {
     "bananas": _bananas(),
