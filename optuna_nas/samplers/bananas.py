@@ -44,7 +44,6 @@ from optuna_nas.surrogates.acquisition import Acquisition
 from optuna_nas.surrogates.candidates import CandidateGenerator, Pool
 from optuna_nas.surrogates.constraints import constraint_targets
 from optuna_nas.surrogates.criteria import (
-    ChebyshevCriterion,
     CriterionFactory,
     HypervolumeCriterion,
     SingleCriterion,
@@ -70,9 +69,6 @@ if TYPE_CHECKING:
 
 _IMPROVEMENTS = (acquisitions.ei, acquisitions.pi)
 """Acquisitions whose scores are not values of the objective."""
-
-_MOST_VOLUMES = 3
-"""Up to so many objectives the hypervolume is the default."""
 
 _LARGEST_BATCH = 32
 """How many trials share a fit at most, if several workers begin them faster than one ranks."""
@@ -112,11 +108,10 @@ class BananasSampler(ArchitectureSampler):
             `(members, incumbent, rng) -> scores`. None is `"its"`, and `"ucb"` with several
             objectives, where independent draws of each add up to too much chance.
         candidates: `"mixed"`, `"mutation"`, `"random"`, `"mutation_random"`, `"local_search"`,
-            `"evolution"`, or a :class:`~optuna_nas.surrogates.CandidateGenerator`.
+            `"evolution"`, `"surroundings"`, or a
+            :class:`~optuna_nas.surrogates.CandidateGenerator`.
         multi_objective: How several objectives make one score: `"hypervolume"`, `"chebyshev"`, or
-            a function that builds a :class:`~optuna_nas.surrogates.Criterion`. None is the
-            hypervolume for two or three objectives; Chebyshev for more, or with the acquisitions
-            `"ei"` and `"pi"`, whose scores are no values of an objective.
+            a function that builds a :class:`~optuna_nas.surrogates.Criterion`.
         deduplicate: Whether an architecture is never proposed twice.
         seed: Seed of all randomness.
 
@@ -137,7 +132,7 @@ class BananasSampler(ArchitectureSampler):
         targets: str | TargetTransform | None = None,
         acquisition: str | Acquisition | None = None,
         candidates: str | CandidateGenerator = "mixed",
-        multi_objective: str | CriterionFactory | None = None,
+        multi_objective: str | CriterionFactory = "chebyshev",
         deduplicate: bool = True,
         seed: int | None = None,
     ) -> None:
@@ -183,9 +178,9 @@ class BananasSampler(ArchitectureSampler):
             if isinstance(candidates, CandidateGenerator)
             else choose("candidates", candidates, CANDIDATES)()
         )
-        self._multi_objective = (
+        self._multi_objective: CriterionFactory = (
             multi_objective
-            if multi_objective is None or callable(multi_objective)
+            if callable(multi_objective)
             else choose("multi_objective", multi_objective, CRITERIA)
         )
         if self._multi_objective is HypervolumeCriterion and self._acquisition in _IMPROVEMENTS:
@@ -282,7 +277,7 @@ class BananasSampler(ArchitectureSampler):
     def _learn(self, history: History, seed: Sequence[int]) -> Scorer:
         """Fit the surrogate to the history, and return what scores candidates."""
         several = history.num_objectives > 1
-        build = self._criterion(history.num_objectives)
+        build = self._multi_objective if several else SingleCriterion
         volume = build is HypervolumeCriterion
         transform = self._targets_of_volume if volume else self._targets
         valued = [o.architecture for o in history.valued]
@@ -302,16 +297,6 @@ class BananasSampler(ArchitectureSampler):
         acquisition = self._acquisition or (acquisitions.ucb if several else acquisitions.its)
         criterion = build(observed, acquisition, [*seed, 1])
         return Scorer(self._surrogate.predict, criterion, [*seed, 2])
-
-    def _criterion(self, num_objectives: int) -> CriterionFactory:
-        """What scores candidates of so many objectives."""
-        if num_objectives == 1:
-            return SingleCriterion
-        if self._multi_objective is not None:
-            return self._multi_objective
-        improves = self._acquisition in _IMPROVEMENTS
-        few = num_objectives <= _MOST_VOLUMES
-        return HypervolumeCriterion if few and not improves else ChebyshevCriterion
 
     def _check_objectives(self, study: optuna.Study) -> None:
         """Any number of objectives will do."""

@@ -21,9 +21,7 @@ from optuna_nas.samplers._reading import HistoryReader
 from optuna_nas.spaces import Architecture, NASBench201Space, SearchSpace
 from optuna_nas.surrogates import (
     Acquisition,
-    ChebyshevCriterion,
     Criterion,
-    HypervolumeCriterion,
     OneHotEncoding,
     Predictor,
     TargetTransform,
@@ -31,7 +29,7 @@ from optuna_nas.surrogates import (
     log_regret,
     ucb,
 )
-from optuna_nas.surrogates.criteria import Seed, SingleCriterion
+from optuna_nas.surrogates.criteria import Seed
 
 tradeoffs = importlib.import_module("tradeoffs")
 SPACE = NASBench201Space()
@@ -257,20 +255,29 @@ def test_a_batch_spreads_over_the_front(strategy: str, deduplicate: bool) -> Non
     assert (np.ptp(batch, axis=0) > 0.3 * everything).all()
 
 
-@pytest.mark.parametrize(
-    ("k", "options", "kind"),
-    [
-        (1, {"multi_objective": "chebyshev"}, SingleCriterion),
-        (2, {}, HypervolumeCriterion),
-        (3, {"acquisition": "its"}, HypervolumeCriterion),
-        (4, {}, ChebyshevCriterion),
-        (2, {"acquisition": "ei"}, ChebyshevCriterion),
-        (2, {"multi_objective": "chebyshev"}, ChebyshevCriterion),
-        (5, {"multi_objective": "hypervolume"}, HypervolumeCriterion),
-    ],
-)
-def test_defaults(k: int, options: dict[str, Any], kind: type[Criterion]) -> None:
-    assert BananasSampler(**options)._criterion(k) is kind
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    *({"multi_objective": m} for m in ("chebyshev", "hypervolume")),
+]
+
+
+@pytest.mark.parametrize("k", [2, 3])
+def test_the_default_is_chebyshev(k: int) -> None:
+    default, chebyshev, hypervolume = (
+        cells_of(run(BananasSampler(**options, seed=0, n_startup_trials=6), 12, k))
+        for options in OPTIONS
+    )
+    assert default == chebyshev != hypervolume
+
+
+def test_a_single_objective_needs_no_criterion() -> None:
+    def unwanted(*given: Any) -> Criterion:
+        raise AssertionError(given)
+
+    sampler = BananasSampler(seed=0, n_startup_trials=6, multi_objective=unwanted)
+    study = optuna.create_study(sampler=sampler)
+    study.optimize(lambda trial: tradeoffs.error(SPACE.suggest(trial)), n_trials=8)
+    assert len(study.trials) == 8
 
 
 @pytest.mark.parametrize(
