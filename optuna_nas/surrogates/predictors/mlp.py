@@ -74,7 +74,7 @@ class MLPEnsemble(Predictor):
         hidden: Sequence[int] = (20, 20, 20),
         loss: Loss | None = None,
         learning_rate: float = 0.01,
-        weight_decay: float = 1.0,
+        weight_decay: float = 0.3,
         epochs: int | None = None,
         batch_size: int = 32,
         partial_members: int | None = None,
