@@ -30,7 +30,7 @@ METRICS = ("val_accuracy_200", "parameters", "latency")
 STARTUP = 10
 SAMPLERS: Mapping[str, Callable[[int], BaseSampler]] = {
     "bananas": lambda seed: BananasSampler(seed=seed),
-    "bananas, chebyshev": lambda seed: BananasSampler(multi_objective="chebyshev", seed=seed),
+    "bananas, hypervolume": lambda seed: BananasSampler(multi_objective="hypervolume", seed=seed),
     "nsgaii, population 20": lambda seed: NSGAIISampler(population_size=20, seed=seed),
     "tpe": lambda seed: TPESampler(seed=seed),
     "random": lambda seed: RandomSampler(seed=seed),

@@ -122,8 +122,11 @@ def plot_path_importance(
         ],
         hoverinfo="text",
     )
-    cut = "" if len(shown) == len(common) else f" (largest {len(shown)} of {len(common)})"
-    figure.update_xaxes(title_text=f"Effect in standard deviations, right is better{cut}")
+    if len(shown) < len(common):
+        figure.update_layout(
+            title_text=f"{figure.layout.title.text}: {len(shown)} of {len(common)}"
+        )
+    figure.update_xaxes(title_text="Standard deviations, right is better")
     figure.update_yaxes(
         tickvals=list(range(len(shown))), ticktext=[plain(label, 48) for label in labels]
     )

@@ -40,6 +40,8 @@ from optuna_nas.visualization.formats import (
     format_duration,
     format_value,
 )
+from optuna_nas.visualization.path_importance import plot_path_importance
+from optuna_nas.visualization.prediction_figures import plot_predictions
 from optuna_nas.visualization.records import (
     TrialRecord,
     best_records,
@@ -58,6 +60,7 @@ __all__ = ["write_report"]
 
 _MAX_CELLS = 12
 _MAX_FRONTS = 3
+_ENOUGH_TO_LEARN = 20
 _DIRECTIONS = {
     StudyDirection.MAXIMIZE: "maximise",
     StudyDirection.MINIMIZE: "minimise",
@@ -267,7 +270,17 @@ def _plots(study: optuna.Study, records: Sequence[TrialRecord]) -> list[go.Figur
         plot_importances(study),
         plot_learning_curves(study),
         plot_accuracy_size(study, size=next(known, sizes[0])),
+        *_learnt(study, records),
     ]
+
+
+def _learnt(study: optuna.Study, records: Sequence[TrialRecord]) -> list[go.Figure]:
+    """What the model of a search has understood, once there is enough to be held out."""
+    finished = sum(record.finished for record in records)
+    if len(study.directions) > 1 or finished < _ENOUGH_TO_LEARN:
+        return []
+    figures = (plot_predictions(study), plot_path_importance(study))
+    return [figure for figure in figures if figure.data]
 
 
 def _figure(figure: go.Figure) -> dict[str, Any]:

@@ -192,6 +192,16 @@ def test_cells_that_compute_the_same_are_drawn_once(tmp_path: Path) -> None:
     assert "0 best objective value (trial 0)" in page.lines
 
 
+@pytest.mark.parametrize(("number", "shown"), [(28, False), (29, True)])
+def test_what_was_learnt_is_shown_from_twenty_complete_trials_on(
+    tmp_path: Path, number: int, shown: bool
+) -> None:
+    page = report(searched(number), tmp_path / "report.html")
+    assert ("Predicted and observed: Spearman's rank correlation" in page.text) == shown
+    assert ("Which paths matter: 15 of" in page.text) == shown
+    assert len(page.figures) == (6 if shown else 4)
+
+
 @pytest.mark.parametrize("number", [0, 1, 2, 3])
 @pytest.mark.parametrize("space", [SPACE, FlatSpace({"x": FloatDistribution(0, 1)})])
 def test_few_trials_are_reported(tmp_path: Path, number: int, space: SearchSpace) -> None:
@@ -278,7 +288,7 @@ def hostile() -> optuna.Study:
 def test_nothing_in_a_study_becomes_markup(hostile: optuna.Study, tmp_path: Path) -> None:
     page = report(hostile, tmp_path / "report.html")
     kinds = [attributes.get("type") for name, attributes in page.tags if name == "script"]
-    assert kinds == ["application/json"] * 4 + [None, None]
+    assert kinds == ["application/json"] * 6 + [None, None]
     tiles = sum("tile" in (attributes.get("class") or "").split() for _, attributes in page.tags)
     assert page.count("img") == 0 and page.count("b") == tiles > 4  # their numbers are bold
     assert not any(key.startswith("on") for _, attributes in page.tags for key in attributes)

@@ -11,11 +11,11 @@ Reference: C. White, W. Neiswanger, Y. Savani, *BANANAS*, AAAI 2021, arXiv 1910.
 networks of ten layers of twenty units, Adam with learning rate 0.01 and betas (0.9, 0.99), 150
 epochs in minibatches of 32. :meth:`MLPEnsemble.published` builds that one.
 
-*Departures* of the default (docs/bananas.md): three layers, strong weight decay and 100 to 300
-steps in all, which ranks unseen cells better at a fraction of the cost; two members that do not
-see the first part of the encoding, and predictions stretched about their mean, because networks
-that learn from the same few rows agree more than they are right. Targets are standardised always,
-which makes learning rate and loss independent of the unit of the objective.
+*Departures* of the default (docs/bananas.md): three layers, weight decay and 100 to 300 steps in
+all, which ranks unseen cells better at a fraction of the cost; two members that do not see the
+first part of the encoding, and predictions stretched about their mean, because networks that learn
+from the same few rows agree more than they are right. Targets are standardised always, which makes
+learning rate and loss independent of the unit of the objective.
 """
 
 from __future__ import annotations
