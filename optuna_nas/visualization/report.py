@@ -276,8 +276,8 @@ def _plots(study: optuna.Study, records: Sequence[TrialRecord]) -> list[go.Figur
 
 def _learnt(study: optuna.Study, records: Sequence[TrialRecord]) -> list[go.Figure]:
     """What the model of a search has understood, once there is enough to be held out."""
-    finished = sum(record.finished for record in records)
-    if len(study.directions) > 1 or finished < _ENOUGH_TO_LEARN:
+    known = sum(record.state in (TrialState.COMPLETE, TrialState.PRUNED) for record in records)
+    if len(study.directions) > 1 or known < _ENOUGH_TO_LEARN:
         return []
     figures = (plot_predictions(study), plot_path_importance(study))
     return [figure for figure in figures if figure.data]

@@ -143,7 +143,7 @@ def test_a_search_is_reported(tmp_path: Path) -> None:
 
     headings = [line for line in lines if line in HEADINGS]
     assert headings == HEADINGS
-    assert len(page.figures) == 4
+    assert len(page.figures) == 6
     history = page.figures[0]["data"]
     assert history[1]["y"][-1] == pytest.approx(best.value)
     assert page.count("svg") == 1 + 12  # the best, and the gallery
@@ -192,8 +192,8 @@ def test_cells_that_compute_the_same_are_drawn_once(tmp_path: Path) -> None:
     assert "0 best objective value (trial 0)" in page.lines
 
 
-@pytest.mark.parametrize(("number", "shown"), [(28, False), (29, True)])
-def test_what_was_learnt_is_shown_from_twenty_complete_trials_on(
+@pytest.mark.parametrize(("number", "shown"), [(19, False), (20, True)])
+def test_what_was_learnt_is_shown_from_twenty_trials_on(
     tmp_path: Path, number: int, shown: bool
 ) -> None:
     page = report(searched(number), tmp_path / "report.html")
