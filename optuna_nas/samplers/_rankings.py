@@ -6,6 +6,9 @@ A worker that finds other trials under way
 2. else claims the next batch, ranks candidates, and publishes them on the study;
 3. if another worker has claimed it, does not wait: it takes what the last ranking has left.
 
+A ranking is for its author and for trials that begin after it is published; those that have begun
+meanwhile would else leave the best candidates to nobody.
+
 So nothing is awaited, and nothing is lost if a worker dies: its claim ends with its batch. Two
 workers that claim at the same moment both rank, and the later ranking stays. Whoever takes a
 candidate tells so on its trial, so that no other worker takes it (see `_base`).
@@ -16,6 +19,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from optuna.trial import TrialState
 
 if TYPE_CHECKING:
     import optuna
@@ -64,20 +69,24 @@ class Ranking:
     batch: Batch
     architectures: Sequence[Architecture]
 
-    def for_trial(self, number: int, taken: Collection[str]) -> Sequence[Architecture]:
+    def for_trial(
+        self, number: int, taken: Collection[str], workers: int
+    ) -> Sequence[Architecture]:
         """The candidates that are left for a trial, that of its own rank first.
 
         So workers that ask at the same moment do not want the same one. Two that do write and read
         for nothing, and are in each other's way at the next one again: where a trial's own
-        candidate is taken, or there is none, it begins elsewhere than its neighbours.
+        candidate is taken, or there is none, it begins elsewhere than its neighbours, but no
+        further from the best than there are workers.
 
         Args:
             number: The trial's number.
             taken: The keys that must not be repeated.
+            workers: How many may ask at the same moment.
         """
         left = [rank for rank, a in enumerate(self.architectures) if a.key not in taken]
         own = number - self.batch.start
-        first = left.index(own) if own in left else number % max(len(left), 1)
+        first = left.index(own) if own in left else number % max(min(len(left), workers), 1)
         return [self.architectures[rank] for rank in (*left[first:], *left[:first])]
 
 
@@ -109,6 +118,11 @@ class RankingBoard:
     def claim(self, batch: Batch) -> None:
         """Say that candidates for a batch are being ranked."""
         self._write(CLAIM_ATTRIBUTE, {"start": batch.start, "size": batch.size})
+
+    def last_begun(self) -> int:
+        """The number of the last trial that has begun."""
+        trials = self._storage.get_all_trials(self._study_id, deepcopy=False)
+        return max(t.number for t in trials if t.state != TrialState.WAITING)
 
     def publish(self, ranking: Ranking) -> None:
         """Publish a ranking, in place of the last one."""

@@ -236,11 +236,12 @@ class BananasSampler(ArchitectureSampler):
     def _shared(self, request: Request, board: RankingBoard) -> Sequence[Architecture]:
         """Take the ranking that workers share, or make the next one."""
         number, history = request.number, request.history
+        workers = history.running + 1
         known = self._ranking[1] if self._ranking[0] is request.study else None
         last, claim = board.read(known) if not request.pinned else (None, None)
         self._ranking = request.study, last
         smallest = self._batch_size or _default_batch(number)[1]
-        left = [] if last is None else last.for_trial(number, history.taken)
+        left = [] if last is None else last.for_trial(number, history.taken, workers)
         if last is not None and left:
             end = last.batch.end
             if last.batch.size > smallest and last.batch != self._published:
@@ -250,14 +251,14 @@ class BananasSampler(ArchitectureSampler):
             if number < end or claimed:
                 return left
         largest = max(smallest, _LARGEST_BATCH)
-        batch = Batch(number, self._pace.batch(smallest, largest, history.running + 1))
+        batch = Batch(number, self._pace.batch(smallest, largest, workers))
         if not request.pinned:
             board.claim(batch)
         with single_blas_thread(), self._pace.ranking():
             ranked = self._rank(request, history, number)
         if not request.pinned:
-            board.publish(Ranking(batch, ranked))
-            self._published = batch
+            self._published = Batch(max(board.last_begun(), number), batch.size)
+            board.publish(Ranking(self._published, ranked))
         return ranked
 
     def _rank(self, request: Request, history: History, start: int) -> list[Architecture]:

@@ -173,15 +173,38 @@ def test_threads_share_a_ranking() -> None:
 
 def test_neighbours_begin_at_different_candidates() -> None:
     ranking = Ranking(Batch(10, 4), CELLS[:8])
-    fresh = [ranking.for_trial(number, set()) for number in range(10, 18)]
+    fresh = [ranking.for_trial(number, set(), 4) for number in range(10, 18)]
     assert [cells[0] for cells in fresh] == CELLS[:8]
     assert all(set(cells) == set(CELLS[:8]) for cells in fresh)
     taken = {CELLS[rank].key for rank in (0, 1, 2, 5)}
-    left = [ranking.for_trial(number, taken) for number in range(10, 14)]
+    left = [ranking.for_trial(number, taken, 4) for number in range(10, 14)]
     assert left[3] == [CELLS[3], CELLS[4], CELLS[6], CELLS[7]]  # its own is free
-    behind = [ranking.for_trial(number, taken)[0] for number in range(20, 24)]
+    behind = [ranking.for_trial(number, taken, 4)[0] for number in range(20, 24)]
     assert len(set(behind)) == 4  # each begins at another one
-    assert ranking.for_trial(10, {cell.key for cell in CELLS[:8]}) == []
+    few = [ranking.for_trial(number, taken, 2)[0] for number in range(20, 24)]
+    assert few == [CELLS[3], CELLS[4], CELLS[3], CELLS[4]]  # none further from the best
+    assert ranking.for_trial(10, {cell.key for cell in CELLS[:8]}, 4) == []
+
+
+def test_a_ranking_is_for_trials_that_begin_after_it(study: optuna.Study) -> None:
+    """While one worker ranks, others begin: the best candidates are left to those after them."""
+
+    class Slow(Counting):
+        def _rank(self, request: Any, history: Any, start: int) -> list[Any]:
+            for _ in range(3):
+                study.ask()
+            study.enqueue_trial({})
+            return super()._rank(request, history, start)
+
+    slow, other = Slow(), Counting()
+    for sampler in (slow, other):
+        sampler._pace = Pace(lambda: 0.0)
+    study.sampler = slow
+    trial = study.ask()  # of number 7; 8 to 10 are those begun meanwhile
+    assert SPACE.suggest(trial) == CELLS[0]
+    ranking, _ = RankingBoard(study, SPACE).read()
+    assert ranking is not None and ranking.batch.start == 10
+    assert proposed(other, study) == CELLS[1] and other.ranked == []  # the enqueued 11
 
 
 @pytest.mark.parametrize(
