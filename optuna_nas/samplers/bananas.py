@@ -105,8 +105,9 @@ class BananasSampler(ArchitectureSampler):
             matters no more than others, and with the loss MAPE, which needs errors in the unit of
             the study's values.
         acquisition: `"its"`, `"ts"`, `"ucb"`, `"ei"`, `"pi"`, or a function
-            `(members, incumbent, rng) -> scores`. None is `"its"`, and `"ucb"` with several
-            objectives, where independent draws of each add up to too much chance.
+            `(members, incumbent, rng) -> scores`. None is `"its"`, with less of a spread where
+            other workers' trials are under way, and `"ucb"` with several objectives, where
+            independent draws of each add up to too much chance.
         candidates: `"mixed"`, `"mutation"`, `"random"`, `"mutation_random"`, `"local_search"`,
             `"evolution"`, `"surroundings"`, or a
             :class:`~optuna_nas.surrogates.CandidateGenerator`.
@@ -295,7 +296,7 @@ class BananasSampler(ArchitectureSampler):
         observed = targets[feasible] if feasible.any() else targets
         if not valued:  # all were pruned, but told their constraints
             observed = np.zeros((1, history.num_objectives))
-        acquisition = self._acquisition or (acquisitions.ucb if several else acquisitions.its)
+        acquisition = self._acquisition or _default_acquisition(history)
         criterion = build(observed, acquisition, [*seed, 1])
         return Scorer(self._surrogate.predict, criterion, [*seed, 2])
 
@@ -313,6 +314,13 @@ def _learnt(errors: np.ndarray, feasible: np.ndarray, transform: TargetTransform
         best = errors[feasible].min(axis=0)
         columns = [about(column, b, transform) for column, b in zip(errors.T, best, strict=True)]
     return np.stack(columns, axis=1)
+
+
+def _default_acquisition(history: History) -> Acquisition:
+    """The acquisition for what is known, unless one is given."""
+    if history.num_objectives > 1:
+        return acquisitions.ucb
+    return acquisitions.calm_its if history.running else acquisitions.its
 
 
 def _default_batch(number: int) -> tuple[int, int]:

@@ -4,6 +4,7 @@ Each maps the predictions of an ensemble to a score, lower is better. With the m
 population standard deviation `sigma` over the members and the best error so far `y`:
 
 - `its`: one draw of `N(mu, sigma^2)` for each candidate, independently (White et al. 2021);
+- `calm_its`: the same of `N(mu, (0.6 sigma)^2)`;
 - `ts`: the predictions of one member, drawn once for all candidates;
 - `ucb`: `mu - sigma / 2`;
 - `ei`: minus the expected improvement, `-s (g Phi(g) + phi(g))` with `g = (y - mu) / s`;
@@ -25,10 +26,21 @@ import numpy as np
 Acquisition = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
 """`(members, incumbent, rng) -> scores`: `e x m` predictions, the best error, `m` scores."""
 
+_CALM = 0.6
+
 
 def its(members: np.ndarray, incumbent: float, rng: np.random.Generator) -> np.ndarray:
     """Independent Thompson sampling: an own draw of the posterior for each candidate."""
     return np.asarray(rng.normal(members.mean(axis=0), members.std(axis=0)))
+
+
+def calm_its(members: np.ndarray, incumbent: float, rng: np.random.Generator) -> np.ndarray:
+    """Independent Thompson sampling with a part of the standard deviation.
+
+    For trials side by side: what is chosen knows nothing of those under way, so that the workers
+    explore by themselves.
+    """
+    return np.asarray(rng.normal(members.mean(axis=0), _CALM * members.std(axis=0)))
 
 
 def ts(members: np.ndarray, incumbent: float, rng: np.random.Generator) -> np.ndarray:

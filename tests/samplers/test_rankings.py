@@ -19,6 +19,7 @@ from optuna_nas.samplers._rankings import (
     RankingBoard,
 )
 from optuna_nas.spaces import FlatSpace, NASBench201Space
+from optuna_nas.surrogates import Acquisition
 
 SPACE = NASBench201Space()
 CELLS = [SPACE.random(np.random.default_rng([7, number])) for number in range(60)]
@@ -221,3 +222,30 @@ def test_the_start_is_over_once_half_of_it_is_finished_and_the_rest_under_way(
     sampler = Counting(n_startup_trials=6)
     proposed(sampler, study)
     assert sampler.ranked == ([done + running] if ranks else [])
+
+
+@pytest.mark.parametrize(("running", "calm"), [(0, False), (1, True)])
+def test_workers_side_by_side_draw_calmly(
+    finished: Callable[..., FrozenTrial],
+    monkeypatch: pytest.MonkeyPatch,
+    running: int,
+    calm: bool,
+) -> None:
+    used = set()
+
+    def noted(name: str) -> Acquisition:
+        def acquisition(members: np.ndarray, *_: Any) -> np.ndarray:
+            used.add(name)
+            return np.asarray(members.mean(axis=0))
+
+        return acquisition
+
+    for name in ("its", "calm_its"):
+        monkeypatch.setattr(f"optuna_nas.surrogates.acquisition.{name}", noted(name))
+    study = optuna.create_study()
+    for number, cell in enumerate(CELLS[-6:]):
+        study.add_trial(finished(cell, float(number)))
+    for _ in range(running):
+        study.ask()
+    proposed(BananasSampler(SPACE, n_startup_trials=3, seed=0), study)
+    assert used == {"calm_its" if calm else "its"}

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from optuna_nas.surrogates import Acquisition, ei, its, pi, ts, ucb
+from optuna_nas.surrogates.acquisition import calm_its
 
 NORMAL = NormalDist()
 ALL: dict[str, Acquisition] = {"its": its, "ts": ts, "ucb": ucb, "ei": ei, "pi": pi}
@@ -94,6 +95,13 @@ def test_independent_thompson_sampling_is_normal(rng: np.random.Generator) -> No
     assert draws.mean(axis=0) == pytest.approx([2, 5], abs=0.1)
     assert draws.std(axis=0) == pytest.approx(deviations, rel=0.03)
     assert abs(np.corrcoef(draws.T)[0, 1]) < 0.03  # each candidate has a draw of its own
+
+
+def test_calm_sampling_is_normal_with_less_of_a_spread(rng: np.random.Generator) -> None:
+    predictions = np.array([[0.0, 5.0], [2.0, 5.5]])
+    draws = np.array([calm_its(predictions, 0.0, rng) for _ in range(20_000)])
+    assert draws.mean(axis=0) == pytest.approx([1.0, 5.25], abs=0.02)
+    assert draws.std(axis=0) == pytest.approx([0.6, 0.15], rel=0.03)
 
 
 def test_independent_thompson_sampling_chooses_by_the_normal_law(
