@@ -105,9 +105,9 @@ class BananasSampler(ArchitectureSampler):
             matters no more than others, and with the loss MAPE, which needs errors in the unit of
             the study's values.
         acquisition: `"its"`, `"ts"`, `"ucb"`, `"ei"`, `"pi"`, or a function
-            `(members, incumbent, rng) -> scores`. None is `"its"`, with less of a spread where
-            other workers' trials are under way, and `"ucb"` with several objectives, where
-            independent draws of each add up to too much chance.
+            `(members, incumbent, rng) -> scores`. None is `"its"`, with less of a spread in small
+            batches of several workers, and `"ucb"` with several objectives, where independent
+            draws of each add up to too much chance.
         candidates: `"mixed"`, `"mutation"`, `"random"`, `"mutation_random"`, `"local_search"`,
             `"evolution"`, `"surroundings"`, or a
             :class:`~optuna_nas.surrogates.CandidateGenerator`.
@@ -256,15 +256,17 @@ class BananasSampler(ArchitectureSampler):
         if not request.pinned:
             board.claim(batch)
         with single_blas_thread(), self._pace.ranking():
-            ranked = self._rank(request, history, number)
+            ranked = self._rank(request, history, number, calm=batch.size == smallest)
         if not request.pinned:
             self._published = Batch(max(board.last_begun(), number), batch.size)
             board.publish(Ranking(self._published, ranked))
         return ranked
 
-    def _rank(self, request: Request, history: History, start: int) -> list[Architecture]:
+    def _rank(
+        self, request: Request, history: History, start: int, *, calm: bool = False
+    ) -> list[Architecture]:
         """Learn from the history, and return candidates for the batch, best first."""
-        scorer = self._learn(history, [self._seed, start, 3])
+        scorer = self._learn(history, [self._seed, start, 3], calm=calm)
         pool = Pool(
             request.space,
             [o.architecture for o in history.ranked],
@@ -276,7 +278,7 @@ class BananasSampler(ArchitectureSampler):
         candidates = self._candidate_generator(pool)
         return scorer.order(candidates, self._batch_size or _default_batch(start)[1])
 
-    def _learn(self, history: History, seed: Sequence[int]) -> Scorer:
+    def _learn(self, history: History, seed: Sequence[int], *, calm: bool) -> Scorer:
         """Fit the surrogate to the history, and return what scores candidates."""
         several = history.num_objectives > 1
         build = self._multi_objective if several else SingleCriterion
@@ -296,7 +298,7 @@ class BananasSampler(ArchitectureSampler):
         observed = targets[feasible] if feasible.any() else targets
         if not valued:  # all were pruned, but told their constraints
             observed = np.zeros((1, history.num_objectives))
-        acquisition = self._acquisition or _default_acquisition(history)
+        acquisition = self._acquisition or _default_acquisition(several, calm)
         criterion = build(observed, acquisition, [*seed, 1])
         return Scorer(self._surrogate.predict, criterion, [*seed, 2])
 
@@ -316,11 +318,17 @@ def _learnt(errors: np.ndarray, feasible: np.ndarray, transform: TargetTransform
     return np.stack(columns, axis=1)
 
 
-def _default_acquisition(history: History) -> Acquisition:
-    """The acquisition for what is known, unless one is given."""
-    if history.num_objectives > 1:
+def _default_acquisition(several: bool, calm: bool) -> Acquisition:
+    """The acquisition, unless one is given.
+
+    Args:
+        several: Whether there are several objectives.
+        calm: Whether small batches of several workers explore already by knowing nothing of
+            each other. A large batch would be of one kind without all of the spread.
+    """
+    if several:
         return acquisitions.ucb
-    return acquisitions.calm_its if history.running else acquisitions.its
+    return acquisitions.calm_its if calm else acquisitions.its
 
 
 def _default_batch(number: int) -> tuple[int, int]:

@@ -42,7 +42,7 @@ class Counting(BananasSampler):
         super().__init__(SPACE, n_startup_trials=n_startup_trials, seed=0)
         self.ranked: list[int] = []
 
-    def _rank(self, request: Any, history: Any, start: int) -> list[Any]:
+    def _rank(self, request: Any, history: Any, start: int, **options: Any) -> list[Any]:
         self.ranked.append(start)
         return list(CELLS[:20])
 
@@ -191,11 +191,11 @@ def test_a_ranking_is_for_trials_that_begin_after_it(study: optuna.Study) -> Non
     """While one worker ranks, others begin: the best candidates are left to those after them."""
 
     class Slow(Counting):
-        def _rank(self, request: Any, history: Any, start: int) -> list[Any]:
+        def _rank(self, request: Any, history: Any, start: int, **options: Any) -> list[Any]:
             for _ in range(3):
                 study.ask()
             study.enqueue_trial({})
-            return super()._rank(request, history, start)
+            return super()._rank(request, history, start, **options)
 
     slow, other = Slow(), Counting()
     for sampler in (slow, other):
@@ -224,11 +224,14 @@ def test_the_start_is_over_once_half_of_it_is_finished_and_the_rest_under_way(
     assert sampler.ranked == ([done + running] if ranks else [])
 
 
-@pytest.mark.parametrize(("running", "calm"), [(0, False), (1, True)])
-def test_workers_side_by_side_draw_calmly(
+@pytest.mark.parametrize(
+    ("running", "seconds", "calm"), [(0, 60.0, False), (1, 60.0, True), (1, 0.0, False)]
+)
+def test_workers_side_by_side_draw_calmly_unless_they_are_in_a_hurry(
     finished: Callable[..., FrozenTrial],
     monkeypatch: pytest.MonkeyPatch,
     running: int,
+    seconds: float,
     calm: bool,
 ) -> None:
     used = set()
@@ -247,5 +250,9 @@ def test_workers_side_by_side_draw_calmly(
         study.add_trial(finished(cell, float(number)))
     for _ in range(running):
         study.ask()
-    proposed(BananasSampler(SPACE, n_startup_trials=3, seed=0), study)
+    sampler = BananasSampler(SPACE, n_startup_trials=3, seed=0)
+    ticks = count(0.0, seconds)
+    sampler._pace = Pace(lambda: next(ticks))
+    sampler._pace.begin(1)
+    proposed(sampler, study)
     assert used == {"calm_its" if calm else "its"}
