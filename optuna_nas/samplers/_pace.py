@@ -11,11 +11,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-_SHARE = 0.1
+_SHARE = 0.05
 """Of the workers' time, how much may go into ranking."""
 
-_BUSIEST = 0.8
-"""Of one worker's time, how much may at most: only one ranks, and it has to keep up."""
+_LEAST, _MOST = 0.2, 0.8
+"""Of one worker's time, how much may at least, and at most: only one ranks, and has to keep up."""
 
 _FIRST_GUESS_SECONDS = 0.1
 """How long a ranking is taken to last before one was made."""
@@ -69,7 +69,7 @@ class Pace:
         """
         if math.isnan(self._interval):
             return largest
-        allowed = min(_SHARE * workers, _BUSIEST) * self._interval
+        allowed = min(max(_SHARE * workers, _LEAST), _MOST) * self._interval
         wanted = self._ranking / allowed if allowed > 0 else math.inf
         return math.ceil(min(max(wanted, smallest), largest))
 
