@@ -11,11 +11,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-_SHARE = 0.05
-"""Of the workers' time, how much may go into ranking."""
+_SHARE, _FEW = 0.2, 4
+"""Of one worker's time, how much may go into ranking for a few workers."""
 
-_LEAST, _MOST = 0.2, 0.8
-"""Of one worker's time, how much may at least, and at most: only one ranks, and has to keep up."""
+_FURTHER, _MOST = 0.15, 0.8
+"""How much more for each further one: the more there are, the less one's time matters to them and
+the older is what they know. Only one ranks, and has to keep up."""
 
 _FIRST_GUESS_SECONDS = 0.1
 """How long a ranking is taken to last before one was made."""
@@ -69,7 +70,8 @@ class Pace:
         """
         if math.isnan(self._interval):
             return largest
-        allowed = min(max(_SHARE * workers, _LEAST), _MOST) * self._interval
+        share = min(_SHARE + _FURTHER * max(workers - _FEW, 0), _MOST)
+        allowed = share * self._interval
         wanted = self._ranking / allowed if allowed > 0 else math.inf
         return math.ceil(min(max(wanted, smallest), largest))
 

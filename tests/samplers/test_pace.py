@@ -34,8 +34,9 @@ def paced(interval: float, seconds: float, workers: int) -> Pace:
         (2, 0.05, 10),
         (2, 0.03, 16),
         (4, 0.05, 10),
-        (8, 0.05, 5),  # a twentieth of eight workers' time
-        (12, 0.02, 9),
+        (6, 0.05, 4),
+        (8, 0.05, 3),
+        (8, 0.01, 13),
         (80, 0.01, 13),  # one of them ranks, and has to keep up
         (8, 0.0, 16),
     ],
