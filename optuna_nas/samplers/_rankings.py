@@ -6,8 +6,8 @@ A worker that finds other trials under way
 2. else claims the next batch, ranks candidates, and publishes them on the study;
 3. if another worker has claimed it, does not wait: it takes what the last ranking has left.
 
-A ranking is for its author and for trials that begin after it is published; those that have begun
-meanwhile would else leave the best candidates to nobody.
+A ranking is for its author and for trials that begin after it is published. If its ranks were
+counted from the claim, the best would be kept for trials that have begun meanwhile without it.
 
 So nothing is awaited, and nothing is lost if a worker dies: its claim ends with its batch. Two
 workers that claim at the same moment both rank, and the later ranking stays. Whoever takes a

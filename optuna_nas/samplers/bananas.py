@@ -222,8 +222,8 @@ class BananasSampler(ArchitectureSampler):
             # Other workers are still busy with the start: take what is known by now.
             start = request.number
             history = request.history
-        known, begun = len(history.observations), len(history.observations) + history.running
-        if begun < startup or known < startup / 2:
+        known = len(history.observations)
+        if known + history.running < startup or known < startup / 2:
             return ()
         if request.board is not None and request.history.running and self._deduplicate:
             return self._shared(request, request.board)
@@ -256,9 +256,10 @@ class BananasSampler(ArchitectureSampler):
         if not request.pinned:
             board.claim(batch)
         with single_blas_thread(), self._pace.ranking():
-            ranked = self._rank(request, history, number, calm=batch.size == smallest)
+            calm = batch.size <= _default_batch(number)[1]
+            ranked = self._rank(request, history, number, calm=calm)
         if not request.pinned:
-            self._published = Batch(max(board.last_begun(), number), batch.size)
+            self._published = Batch(board.last_begun(), batch.size)
             board.publish(Ranking(self._published, ranked))
         return ranked
 

@@ -61,6 +61,8 @@ __all__ = ["write_report"]
 _MAX_CELLS = 12
 _MAX_FRONTS = 3
 _ENOUGH_TO_LEARN = 20
+"""From so many trials on it is shown what a predictor learns of them."""
+
 _DIRECTIONS = {
     StudyDirection.MAXIMIZE: "maximise",
     StudyDirection.MINIMIZE: "minimise",

@@ -47,7 +47,10 @@ def test_counts(
         ("acquisition", ["ei", "its", "pi", "ts", "ucb"]),
         (
             "candidates",
-            ["evolution", "local_search", "mixed", "mutation_random", "random", "surroundings"],
+            [
+                *("evolution", "local_search", "mixed", "mutation", "mutation_random"),
+                *("random", "surroundings"),
+            ],
         ),
         ("multi_objective", ["chebyshev", "hypervolume"]),
     ],

@@ -93,9 +93,9 @@ def test_the_best_feasible_cell_is_found_and_few_trials_are_wasted() -> None:
 
 
 def test_nothing_feasible_yet() -> None:
-    """The violation is minimised: cells of the least cost are found, which chance rarely does."""
+    """The violation is minimised: what follows the start costs less than half as much."""
     least = []
-    for seed in (0, 1, 5):  # those whose start is far away
+    for seed in (0, 1, 5):  # their starts are far away from the limit
         study = run(BananasSampler(seed=seed, n_startup_trials=6, batch_size=3), 30, limit=0.05)
         costs = np.array([tradeoffs.cost(cell) for cell in cells_of(study)])
         assert costs[:6].min() > 0.5

@@ -225,13 +225,20 @@ def test_the_start_is_over_once_half_of_it_is_finished_and_the_rest_under_way(
 
 
 @pytest.mark.parametrize(
-    ("running", "seconds", "calm"), [(0, 60.0, False), (1, 60.0, True), (1, 0.0, False)]
+    ("running", "seconds", "batch_size", "calm"),
+    [
+        (0, 60.0, None, False),
+        (1, 60.0, None, True),
+        (1, 0.0, None, False),  # in a hurry
+        (1, 60.0, 20, False),
+    ],
 )
-def test_workers_side_by_side_draw_calmly_unless_they_are_in_a_hurry(
+def test_small_batches_of_workers_side_by_side_are_drawn_calmly(
     finished: Callable[..., FrozenTrial],
     monkeypatch: pytest.MonkeyPatch,
     running: int,
     seconds: float,
+    batch_size: int | None,
     calm: bool,
 ) -> None:
     used = set()
@@ -250,7 +257,7 @@ def test_workers_side_by_side_draw_calmly_unless_they_are_in_a_hurry(
         study.add_trial(finished(cell, float(number)))
     for _ in range(running):
         study.ask()
-    sampler = BananasSampler(SPACE, n_startup_trials=3, seed=0)
+    sampler = BananasSampler(SPACE, n_startup_trials=3, batch_size=batch_size, seed=0)
     ticks = count(0.0, seconds)
     sampler._pace = Pace(lambda: next(ticks))
     sampler._pace.begin(1)
