@@ -48,7 +48,8 @@ def plot_predictions(
 ) -> go.Figure:
     """Plot what a predictor says of each trial that it has not seen against what came true.
 
-    Bars are one standard deviation of the members to both sides.
+    Bars are one standard deviation of the members to both sides. The figure's `layout.meta` has
+    the rank correlation, `spearman`, and the number of `trials`.
 
     Args:
         study: The study.
@@ -73,7 +74,8 @@ def plot_predictions(
     measured = calibration(members, evidence.targets)
     figure.update_layout(
         title_text="Predicted and observed: Spearman's rank correlation "
-        f"{measured.spearman:.2f}, R² {measured.r2:.2f}"
+        f"{measured.spearman:.2f}, R² {measured.r2:.2f}",
+        meta={"spearman": measured.spearman, "trials": len(evidence.observations)},
     )
     # Lower is better in targets; on the axes the study's own direction counts.
     observed = evidence.sign * evidence.targets

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
@@ -51,6 +52,7 @@ from optuna_nas.visualization.records import (
     stored_space,
 )
 from optuna_nas.visualization.report_parts import CELLS, ReportParts, attribute_texts
+from optuna_nas.visualization.style import empty_note, new_figure
 from optuna_nas.visualization.tradeoffs import Size, plot_accuracy_size, plot_pareto_front
 
 if TYPE_CHECKING:
@@ -62,6 +64,9 @@ _MAX_CELLS = 12
 _MAX_FRONTS = 3
 _ENOUGH_TO_LEARN = 20
 """From so many trials on it is shown what a predictor learns of them."""
+
+_BY_CHANCE = 2.0
+"""Standard errors of a rank correlation, `1 / sqrt(n - 1)`, that chance rarely reaches."""
 
 _DIRECTIONS = {
     StudyDirection.MAXIMIZE: "maximise",
@@ -277,12 +282,21 @@ def _plots(study: optuna.Study, records: Sequence[TrialRecord]) -> list[go.Figur
 
 
 def _learnt(study: optuna.Study, records: Sequence[TrialRecord]) -> list[go.Figure]:
-    """What the model of a search has understood, once there is enough to be held out."""
+    """What a predictor learns of the study, unless it knows no better than chance."""
     known = sum(record.state in (TrialState.COMPLETE, TrialState.PRUNED) for record in records)
     if len(study.directions) > 1 or known < _ENOUGH_TO_LEARN:
         return []
-    figures = (plot_predictions(study), plot_path_importance(study))
-    return [figure for figure in figures if figure.data]
+    predictions = plot_predictions(study)
+    if not predictions.data:
+        return []
+    rank, number = predictions.layout.meta["spearman"], predictions.layout.meta["trials"]
+    if rank > _BY_CHANCE / math.sqrt(number - 1):
+        return [predictions, plot_path_importance(study)]
+    note = (
+        "Predictions of trials that were held out rank them no better than chance (rank "
+        f"correlation {rank:.2f}): which architectures are better, these trials do not tell yet."
+    )
+    return [empty_note(new_figure("What can be predicted", "", ""), note)]
 
 
 def _figure(figure: go.Figure) -> dict[str, Any]:

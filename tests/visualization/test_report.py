@@ -4,6 +4,7 @@ import json
 import math
 import re
 import time
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
-from optuna_nas.spaces import FlatSpace, NASBench201Space, SearchSpace
+from optuna_nas.spaces import Architecture, FlatSpace, NASBench201Space, SearchSpace
 from optuna_nas.visualization import write_report
 from optuna_nas.visualization.description import describe_search, describe_space
 from optuna_nas.visualization.formats import MISSING
@@ -80,7 +81,20 @@ class Page(HTMLParser):
         return "\n".join(self.lines)
 
 
-def searched(number: int, space: SearchSpace = SPACE, epochs: int = 3) -> optuna.Study:
+def chance(architecture: Architecture, rng: np.random.Generator) -> float:
+    return float(rng.random())
+
+
+def by_structure(architecture: Architecture, rng: np.random.Generator) -> float:
+    return list(architecture.params.values()).count("nor_conv_3x3") / 6
+
+
+def searched(
+    number: int,
+    space: SearchSpace = SPACE,
+    epochs: int = 3,
+    quality: Callable[[Architecture, np.random.Generator], float] = chance,
+) -> optuna.Study:
     """A study as `CellCNN` leaves it: every third trial pruned."""
     rng = np.random.default_rng(0)
     study = optuna.create_study(study_name="cells", direction="maximize")
@@ -89,7 +103,10 @@ def searched(number: int, space: SearchSpace = SPACE, epochs: int = 3) -> optuna
     for i in range(number):
         architecture = space.random(rng)
         pruned = i % 3 == 2
-        curve = {epoch: 0.1 * epoch + 0.5 * rng.random() for epoch in range(epochs - pruned)}
+        curve = {
+            epoch: 0.1 * epoch + 0.5 * quality(architecture, rng)
+            for epoch in range(epochs - pruned)
+        }
         attributes = {"architecture": str(architecture), "parameters": 1000 + i, "seconds": 2.0}
         trials.append(
             create_trial(
@@ -143,7 +160,7 @@ def test_a_search_is_reported(tmp_path: Path) -> None:
 
     headings = [line for line in lines if line in HEADINGS]
     assert headings == HEADINGS
-    assert len(page.figures) == 6
+    assert len(page.figures) == 4
     history = page.figures[0]["data"]
     assert history[1]["y"][-1] == pytest.approx(best.value)
     assert page.count("svg") == 1 + 12  # the best, and the gallery
@@ -196,10 +213,16 @@ def test_cells_that_compute_the_same_are_drawn_once(tmp_path: Path) -> None:
 def test_what_was_learnt_is_shown_from_twenty_trials_on(
     tmp_path: Path, number: int, shown: bool
 ) -> None:
-    page = report(searched(number), tmp_path / "report.html")
+    page = report(searched(number, quality=by_structure), tmp_path / "report.html")
     assert ("Predicted and observed: Spearman's rank correlation" in page.text) == shown
     assert ("Which paths matter: 15 of" in page.text) == shown
     assert len(page.figures) == (6 if shown else 4)
+
+
+def test_nothing_is_said_of_what_was_not_learnt(tmp_path: Path) -> None:
+    page = report(searched(40), tmp_path / "report.html")
+    assert "rank them no better than chance" in page.text
+    assert "Which paths matter" not in page.text and len(page.figures) == 4
 
 
 @pytest.mark.parametrize("number", [0, 1, 2, 3])
