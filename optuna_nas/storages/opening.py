@@ -27,7 +27,6 @@ from optuna.storages import (
     RetryHeartbeatStaleTrialCallback,
     get_storage,
 )
-from optuna.storages.journal import JournalFileBackend
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import (
     IntegrityError,
@@ -43,6 +42,7 @@ from optuna_nas.storages.addresses import (
     public_address,
     without_passwords,
 )
+from optuna_nas.storages.file_journal import FileJournal
 from optuna_nas.storages.long_attributes import allow_long_attributes
 from optuna_nas.storages.patient import PatientStorage, is_passing
 
@@ -120,7 +120,7 @@ def open_storage(address: str, *, wait: bool = False) -> BaseStorage:
     while True:
         try:
             if url is None:
-                return JournalStorage(JournalFileBackend(address))
+                return JournalStorage(FileJournal(address))
             return _OPENERS.get(url.get_backend_name(), _open_database)(url)
         except Exception as error:
             if not isinstance(error, _failures()):
@@ -141,6 +141,7 @@ def _failures() -> tuple[type[Exception], ...]:
     """What the drivers raise; those of Redis only if there are any."""
     kinds: tuple[type[Exception], ...] = (ImportError, OSError, RuntimeError)
     kinds += (TypeError, ValueError)  # of options in the address that a driver does not know
+    kinds += (AssertionError, LookupError)  # of records of a journal that are none of Optuna's
     kinds += (SQLAlchemyError, StorageInternalError)
     if find_spec("redis") is None:
         return kinds

@@ -10,7 +10,9 @@ keys, so both read what the other wrote.
 2. A server that restarts is waited for. An entry whose answer was lost with the connection is sent
    again, and the server, which remembers the number of each writer's last one, does not add it
    twice.
-3. A server that restarted with less than it had before, because it does not keep its data, is an
+3. An entry that is no record is an error, unless it is the last one: Optuna passes over that one,
+   and could read nothing any more once another was behind it. It is moved aside before.
+4. A server that restarted with less than it had before, because it does not keep its data, is an
    error. Else the worker would go on with trials that nobody else ever sees.
 """
 
@@ -21,6 +23,7 @@ import uuid
 from collections.abc import Generator
 from typing import Any
 
+import optuna
 import redis
 from optuna.exceptions import StorageInternalError
 from optuna.storages.journal import BaseJournalBackend
@@ -28,6 +31,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, ConnectionError, ReadOnlyError, TimeoutError
 from redis.retry import Retry
 
+from optuna_nas._lines import read_line
 from optuna_nas.storages.patience import Patience
 
 __all__ = ["RedisJournal", "is_away"]
@@ -35,6 +39,15 @@ __all__ = ["RedisJournal", "is_away"]
 _LAST = ":log_number"
 _ENTRY = ":log:{}"
 _WRITER = ":writer:{}"
+_TORN = ":torn:{}"
+
+_MOVE_ASIDE = f"""
+local name = string.format('{_ENTRY.format("%d")}', ARGV[1])
+if redis.call('get', '{_LAST}') ~= ARGV[1] or redis.call('get', name) ~= ARGV[2] then return end
+redis.call('rename', name, string.format('{_TORN.format("%d")}', ARGV[1]))
+redis.call('decr', '{_LAST}')
+"""
+"""Arguments: the number of an entry and what it is; nothing happens if it is not the last one."""
 
 _APPEND = f"""
 if redis.call('get', KEYS[1]) == ARGV[1] then return end
@@ -47,6 +60,8 @@ end
 """
 """Keys: the writer. Arguments: the number of this write, how many seconds it is remembered, and
 the entries. Redis does all of a script, or, if it has no memory left, nothing."""
+
+_logger = optuna.logging.get_logger("optuna_nas")
 
 _REMEMBERED_SECONDS = 3600
 _READ_AT_ONCE = 1000
@@ -89,6 +104,7 @@ class RedisJournal(BaseJournalBackend):
         self._patiently = Patience(self._seconds, is_away)
         self._writer = _WRITER.format(uuid.uuid4().hex)
         self._writes = 0
+        self._torn: tuple[int, bytes] | None = None  # the last entry, if it is no record
 
     def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
         """Read the entries from one on.
@@ -102,9 +118,21 @@ class RedisJournal(BaseJournalBackend):
                 f"Redis has lost {log_number_from - end} entries of the journal. It has to keep "
                 "its data when it restarts (appendonly yes)"
             )
+        self._torn = None
         for start in range(log_number_from, end, _READ_AT_ONCE):
             numbers = range(start, min(start + _READ_AT_ONCE, end))
-            yield from map(json.loads, self._patiently(lambda: self._entries(numbers)))  # noqa: B023
+            entries = self._patiently(lambda: self._entries(numbers))  # noqa: B023
+            for number, entry in zip(numbers, entries, strict=True):
+                try:
+                    record = read_line(entry)
+                except ValueError as error:
+                    if number + 1 < end:
+                        raise StorageInternalError(
+                            f"Entry {number} of the journal in Redis is damaged ({error})"
+                        ) from None
+                    self._torn = (number, entry)
+                    return
+                yield record
 
     def _length(self) -> int:
         last = self._redis.get(_LAST)
@@ -122,6 +150,11 @@ class RedisJournal(BaseJournalBackend):
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Append entries, each exactly once."""
+        if self._torn is not None:
+            number, entry = self._torn
+            _logger.warning(f"Entry {number} of the journal in Redis is no record: moved aside.")
+            self._patiently(lambda: self._redis.eval(_MOVE_ASIDE, 0, number, entry))
+            self._torn = None
         self._writes += 1
         entries = map(json.dumps, logs)
         arguments = [self._writer, self._writes, _REMEMBERED_SECONDS, *entries]
