@@ -15,6 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 from rich.text import Text
 
+from optuna_nas.visualization.formats import format_measured
+from optuna_nas.visualization.records import objective_names, value_errors
+
 if TYPE_CHECKING:
     import optuna
 
@@ -45,6 +48,7 @@ class Progress:
     ) -> None:
         self._console = console
         self._study = study
+        self._names = objective_names(study)
         self._target = target
         self._step = recipe.step
         self._reported = recipe.reported(options)
@@ -117,7 +121,8 @@ class Progress:
         return line
 
     def _add_value(self, line: Text, trial: FrozenTrial, step: int) -> None:
-        line.append(f" {self._reported} {trial.intermediate_values[step]:.4f}")
+        value = trial.intermediate_values[step]
+        line.append(f" {self._reported} {format_measured(value, self._error(trial))}")
 
     def _add_step(self, line: Text, step: int) -> None:
         line.append(f"  {self._step} {step:>3}/{self._steps}", "dim")
@@ -131,7 +136,13 @@ class Progress:
             return ""
         sign = 1 if self._study.direction == StudyDirection.MAXIMIZE else -1
         best = max(complete, key=lambda t: (sign * t.values[0], -t.number))
-        return f"  best {best.values[0]:.4f} (trial {best.number})"
+        value = format_measured(best.values[0], self._error(best))
+        return f"  best {value} (trial {best.number})"
+
+    def _error(self, trial: FrozenTrial) -> float | None:
+        """The standard error of the first value of a complete trial, if it is known."""
+        errors = value_errors(trial, self._names)
+        return errors[0] if errors else None
 
     def _time_left(self, done: int) -> str:
         fresh = done - self._done_before

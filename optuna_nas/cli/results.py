@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial
 
+    from optuna_nas.visualization.records import TrialRecord
     from optuna_nas.visualization.report_parts import ReportParts
 
 Output = Annotated[Path | None, typer.Option(help="What to write.")]
@@ -131,7 +132,8 @@ def show_best(console: Console, study: optuna.Study, parts: ReportParts) -> bool
     Returns:
         False if no trial is complete.
     """
-    from optuna_nas.visualization.records import stored_space
+    from optuna_nas.visualization.certainty import level_words
+    from optuna_nas.visualization.records import read_records, stored_space
 
     trials = study.best_trials
     if not trials:
@@ -147,7 +149,11 @@ def show_best(console: Console, study: optuna.Study, parts: ReportParts) -> bool
         console.print()
         console.print(drawn)
     console.print()
-    console.print(_facts(study, trial, parts))
+    records = read_records(study)
+    record = records[trial.number]
+    console.print(_facts(study, trial, record, parts))
+    if level := level_words(record, records):
+        console.print(level, highlight=False)
     text = _architecture(study, trial)
     console.print(text, soft_wrap=True, markup=False, highlight=False)
     console.print()
@@ -155,20 +161,26 @@ def show_best(console: Console, study: optuna.Study, parts: ReportParts) -> bool
 
 
 _ATTRIBUTES = {
-    "test_accuracy": "{:.4f}",
     "parameters": "{:,}",
     "flops": "{:,}",
     "seconds": "{:.1f}",
 }
 
 
-def _facts(study: optuna.Study, trial: FrozenTrial, parts: ReportParts) -> Table:
+def _facts(
+    study: optuna.Study, trial: FrozenTrial, record: TrialRecord, parts: ReportParts
+) -> Table:
+    from optuna_nas.visualization.certainty import measured_words
     from optuna_nas.visualization.records import objective_names
     from optuna_nas.visualization.report_parts import attribute_texts
 
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_row("best trial", str(trial.number))
-    table.add_row(Text(objective_names(study)[0]), f"{trial.value:.4f}")
+    value = measured_words(record.values[0], record.value_errors[0], record.validation_examples)
+    table.add_row(Text(objective_names(study)[0]), value)
+    if record.test_accuracy is not None:
+        test = measured_words(record.test_accuracy, record.test_error, record.test_examples)
+        table.add_row("test accuracy", test)
     for name, form in _ATTRIBUTES.items():
         if name in trial.user_attrs:
             table.add_row(name.replace("_", " "), form.format(trial.user_attrs[name]))
@@ -178,14 +190,18 @@ def _facts(study: optuna.Study, trial: FrozenTrial, parts: ReportParts) -> Table
 
 
 def _front(study: optuna.Study) -> Table:
-    from optuna_nas.visualization.formats import format_value
-    from optuna_nas.visualization.records import objective_names
+    from optuna_nas.visualization.formats import format_measured
+    from optuna_nas.visualization.records import objective_names, read_records
 
     names = [Column(Text(name)) for name in objective_names(study)]
     table = Table("trial", *names, "architecture", box=SIMPLE)
+    records = read_records(study)
     for trial in study.best_trials:
-        values = map(format_value, trial.values)
+        record = records[trial.number]
+        values = map(format_measured, record.values, record.value_errors)
         table.add_row(str(trial.number), *values, Text(_architecture(study, trial)))
+    if examples := record.validation_examples:
+        table.caption = f"± is one standard error, on {examples}."
     return table
 
 

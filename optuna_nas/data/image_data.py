@@ -72,6 +72,11 @@ class ImageData:
         height, width = self.train.images.shape[2:]
         return height, width
 
+    @property
+    def measured_on(self) -> dict[str, int]:
+        """How many images accuracies are of, as a trial logs it."""
+        return {"validation_images": len(self.validation), "test_images": len(self.test)}
+
     def describe(self) -> dict[str, Any]:
         """Return what the data is as plain JSON values, for logs and reports."""
         return {

@@ -52,6 +52,11 @@ class TextData:
         """The number of classes."""
         return len(self.class_names)
 
+    @property
+    def measured_on(self) -> dict[str, int]:
+        """How many texts accuracies are of, as a trial logs it."""
+        return {"validation_texts": len(self.validation), "test_texts": len(self.test)}
+
     @cached_property
     def digest(self) -> str:
         """Sixteen hexadecimal digits that change with any text, label, class or split."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import optuna
 from optuna.trial import TrialState
 
+from optuna_nas._accuracy import examples_of, standard_error
 from optuna_nas.artifacts import ArtifactPlace
 from optuna_nas.errors import UserError
 from optuna_nas.trials import CorruptStateError, load_weights
@@ -29,6 +30,10 @@ _LOGGED = (
     "validation_accuracy",
     "test_accuracy",
     "full_accuracy",
+    "validation_images",
+    "validation_texts",
+    "test_images",
+    "test_texts",
     "parameters",
     "flops",
     "latency",
@@ -102,8 +107,20 @@ def trained(objective: TrainedObjective, study: optuna.Study, trial: FrozenTrial
         weights, finished = _train_again(objective, trial)
     values = dict(zip(objective.metric_names, finished.values or (), strict=False))
     attributes = {n: finished.user_attrs[n] for n in _LOGGED if n in finished.user_attrs}
+    attributes["standard_errors"] = _standard_errors({**values, **attributes})
     about = {"study": study.study_name, "trial": trial.number, "trained_again": retrained}
     return Trained(weights, {**values, **attributes}, about)
+
+
+def _standard_errors(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """The standard error of each accuracy, by its name, where it is known."""
+    return {
+        name: standard_error(value, examples.number)
+        for name, value in metrics.items()
+        if "accuracy" in name
+        and 0 <= value <= 1
+        and (examples := examples_of(metrics, "test" if "test" in name else "validation"))
+    }
 
 
 def load_trained(network: nn.Module, found: Trained) -> None:

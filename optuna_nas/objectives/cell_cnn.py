@@ -8,8 +8,9 @@ One trial:
 3. the accuracy on the test images is measured once and logged; nothing is searched on it.
 
 The trial gets the user attributes `architecture`, `parameters`, `flops` (multiply-accumulates of
-one image), `seconds` (of training, all resumed parts together) and `test_accuracy`, and the
-artifacts `cell.svg` and `learning_curve.svg`. A trial whose training diverges is pruned, and the
+one image), `seconds` (of training, all resumed parts together), `test_accuracy`, and
+`validation_images` and `test_images` (how many the accuracies are of), and the artifacts
+`cell.svg` and `learning_curve.svg`. A trial whose training diverges is pruned, and the
 user attribute `diverged` says how.
 """
 
@@ -28,9 +29,11 @@ import torch
 from optuna_nas._checks import checked_integer, checked_positive, checked_share
 from optuna_nas.artifacts import ArtifactPlace, open_artifacts
 from optuna_nas.data import ImageData, load_images
+from optuna_nas.data.few import warn_of_few
 from optuna_nas.networks import build_network, count_macs, count_parameters, operation
 from optuna_nas.objectives.devices import usable_device
 from optuna_nas.objectives.directions import check_directions
+from optuna_nas.objectives.pictures import publish_learning_curve
 from optuna_nas.objectives.training import (
     Augmentation,
     DivergedError,
@@ -41,7 +44,6 @@ from optuna_nas.objectives.training import (
 from optuna_nas.spaces import SearchSpace
 from optuna_nas.trials import TrialRun
 from optuna_nas.visualization.cells import cell_svg
-from optuna_nas.visualization.curves import learning_curve_svg
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -140,6 +142,7 @@ class CellCNN:
         if artifacts is not None:
             open_artifacts(artifacts)  # refuses what is none
         self.data = data if isinstance(data, ImageData) else load_images(data)
+        warn_of_few(self.data)
         chosen = chosen_augmentation(self.data, flip, crop_padding, cutout)
         self.flip, self.crop_padding, self.cutout = chosen.flip, chosen.crop_padding, chosen.cutout
         self._check_network()
@@ -218,6 +221,7 @@ class CellCNN:
             image_shape = (self.data.in_channels, *self.data.image_size)
             trial.set_user_attr("architecture", str(architecture))
             run.log(parameters=count_parameters(network), flops=count_macs(network, image_shape))
+            run.log(**self.data.measured_on)
             run.publish("cell.svg", cell_svg(architecture))
             try:
                 value = self._fit(network.to(self.device), generator, run)
@@ -225,9 +229,7 @@ class CellCNN:
                 trial.set_user_attr("diverged", str(error))
                 raise optuna.TrialPruned(f"The training diverged: {error}.") from error
             finally:
-                if run.curve:
-                    name = f"Trial {trial.number}"
-                    run.publish("learning_curve.svg", learning_curve_svg(run.curve, title=name))
+                publish_learning_curve(run, trial.number)
             run.log(test_accuracy=accuracy(network, self._on_device.test))
             run.finish(value, network.state_dict())
             return value

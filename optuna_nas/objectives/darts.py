@@ -16,10 +16,11 @@ trial as parameters of the space::
     study.enqueue_trial(derived_params(search.best_trial))
     study.optimize(CellCNN(space, data), n_trials=1)
 
-The trial gets the user attributes `architecture`, `derived_params`, `parameters` (of the
-supernet) and `seconds`, and the artifacts `cell.svg`, `learning_curve.svg`, `trajectory.svg` (the
-weights of the operations over the epochs) and `derived_cells.csv` (the architecture after each
-epoch). A trial that diverges is pruned, and the user attribute `diverged` says how.
+The trial gets the user attributes `architecture`, `derived_params`, `supernet_parameters`,
+`validation_images` (how many its accuracy is of) and `seconds`, and the artifacts `cell.svg`,
+`learning_curve.svg`, `trajectory.svg` (the weights of the operations over the epochs) and
+`derived_cells.csv` (the architecture after each epoch). A trial that diverges is pruned, and the
+user attribute `diverged` says how.
 
 Reference: H. Liu, K. Simonyan, Y. Yang, "DARTS: Differentiable Architecture Search", ICLR 2019,
 arXiv:1806.09055.
@@ -45,11 +46,13 @@ import torch
 from optuna_nas._checks import checked_integer, checked_share
 from optuna_nas.artifacts import ArtifactPlace, open_artifacts
 from optuna_nas.data import ImageData, ImageSplit, load_images
+from optuna_nas.data.few import warn_of_few
 from optuna_nas.networks import count_parameters
 from optuna_nas.objectives.architecture_path import ArchitecturePath
 from optuna_nas.objectives.cell_cnn import ARTIFACTS
 from optuna_nas.objectives.devices import usable_device
 from optuna_nas.objectives.directions import check_directions
+from optuna_nas.objectives.pictures import publish_learning_curve
 from optuna_nas.objectives.search_parts import part_sizes, search_parts
 from optuna_nas.objectives.search_settings import SearchSettings
 from optuna_nas.objectives.supernet_training import (
@@ -73,7 +76,6 @@ from optuna_nas.relaxations import (
 from optuna_nas.spaces import SearchSpace, remember_space
 from optuna_nas.trials import TrialRun
 from optuna_nas.visualization.cells import cell_svg
-from optuna_nas.visualization.curves import learning_curve_svg
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -210,6 +212,7 @@ class Darts:
         if artifacts is not None:
             open_artifacts(artifacts)  # refuses what is none
         self.data = data if isinstance(data, ImageData) else load_images(data)
+        warn_of_few(self.data)
         self.augmentation = chosen_augmentation(self.data, flip, crop_padding, cutout)
         part_sizes(self.data, self.held_out)  # refuses empty ones
         self._check_supernet()
@@ -283,7 +286,8 @@ class Darts:
             generator=generator,
             edge_weights=self.edge_weights,
         )
-        run.log(parameters=count_parameters(supernet))
+        run.log(supernet_parameters=count_parameters(supernet))
+        run.log(validation_images=len(self.data.validation))
         supernet.to(self.device)
         parameters.to(self.device)
         path = ArchitecturePath(supernet, parameters)
@@ -339,7 +343,7 @@ class Darts:
         trial.set_user_attr(PARAMS_ATTR, architecture.params)
         name = f"Trial {trial.number}"
         run.publish("cell.svg", cell_svg(architecture))
-        run.publish("learning_curve.svg", learning_curve_svg(run.curve, title=name))
+        publish_learning_curve(run, trial.number)
         run.publish("trajectory.svg", path.svg(f"{name}: weights of the operations by epoch"))
         run.publish("derived_cells.csv", path.table(run.curve))
 

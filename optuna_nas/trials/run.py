@@ -129,7 +129,7 @@ class TrialRun:
         """
         self._record(float(value), epoch)
         if not self._is_multi_objective and self._trial.should_prune():
-            raise optuna.TrialPruned(f"Pruned at epoch {epoch} with value {float(value):.6g}.")
+            raise optuna.TrialPruned(f"Pruned after report {epoch + 1}, with value {value:.6g}.")
 
     def log(self, **values: Any) -> None:
         """Store numbers of the trial as user attributes, as plain Python numbers.
@@ -172,7 +172,8 @@ class TrialRun:
         self._known_epochs |= frozenset(curve)
         last = max(curve, default=None)
         self._trial.set_user_attr(RESUMED_ATTR, last)
-        _logger.info(f"Trial {self._trial.number} goes on after epoch {last}.")
+        reports = 0 if last is None else last + 1
+        _logger.info(f"Trial {self._trial.number} goes on after report {reports}.")
         return state
 
     def publish(self, name: str, content: str | bytes | go.Figure) -> str | None:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from optuna_nas.visualization.formats import format_count, format_duration, format_value
+from optuna_nas.visualization.formats import (
+    format_count,
+    format_duration,
+    format_measured,
+    format_value,
+)
 from optuna_nas.visualization.records import objective_names
 
 if TYPE_CHECKING:
@@ -16,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Column", "trial_columns"]
 
+_T = TypeVar("_T")
+
 
 @dataclass(frozen=True)
 class Column:
@@ -24,31 +31,39 @@ class Column:
     Attributes:
         name: The heading.
         read: Gets a trial's entry: a number or None, or a text.
-        write: Writes a number; None for a column of texts.
+        write: Writes a trial's number; None for a column of texts.
         optional: Whether the column is left out if no trial has an entry.
     """
 
     name: str
     read: Callable[[TrialRecord], Any]
-    write: Callable[[Any], str] | None = None
+    write: Callable[[TrialRecord], str] | None = None
     optional: bool = True
 
 
-def trial_columns(study: optuna.Study, records: Sequence[TrialRecord]) -> list[Column]:
-    """Return the columns for a study, without those that would be empty."""
+def trial_columns(
+    study: optuna.Study, records: Sequence[TrialRecord], step: str = "epoch"
+) -> list[Column]:
+    """Return the columns for a study, without those that would be empty.
+
+    Args:
+        study: The study.
+        records: Its trials.
+        step: What trials report after.
+    """
     objectives = [
-        Column(name, _value(i), format_value, optional=False)
+        Column(name, _value(i), _measured_value(i), optional=False)
         for i, name in enumerate(objective_names(study))
     ]
     columns = [
-        Column("Trial", lambda record: record.number, str, optional=False),
+        Column("Trial", _number, lambda record: str(record.number), optional=False),
         Column("State", lambda record: record.state.name.lower(), optional=False),
         *objectives,
-        Column("Test accuracy", lambda record: record.test_accuracy, format_value),
-        Column("Parameters", lambda record: record.parameters, format_count),
-        Column("FLOPs", lambda record: record.flops, format_count),
-        Column("Training", lambda record: record.seconds, format_duration),
-        Column("Epochs", lambda record: record.epochs or None, _integer),
+        Column("Test accuracy", lambda record: record.test_accuracy, _test_accuracy),
+        Column("Parameters", *_written(lambda record: record.parameters, format_count)),
+        Column("FLOPs", *_written(lambda record: record.flops, format_count)),
+        Column("Training", *_written(lambda record: record.seconds, format_duration)),
+        Column(f"{step.capitalize()}s", *_written(lambda record: record.epochs or None, _integer)),
         Column("Architecture", lambda record: record.architecture),
         Column("Remarks", lambda record: record.reason),
     ]
@@ -61,6 +76,30 @@ def trial_columns(study: optuna.Study, records: Sequence[TrialRecord]) -> list[C
 
 def _value(objective: int) -> Callable[[TrialRecord], float | None]:
     return lambda record: record.values[objective] if record.values else None
+
+
+def _measured_value(objective: int) -> Callable[[TrialRecord], str]:
+    def write(record: TrialRecord) -> str:
+        if not record.values:
+            return format_value(None)
+        return format_measured(record.values[objective], record.value_errors[objective])
+
+    return write
+
+
+def _test_accuracy(record: TrialRecord) -> str:
+    return format_measured(record.test_accuracy, record.test_error)
+
+
+def _number(record: TrialRecord) -> int:
+    return record.number
+
+
+def _written(
+    read: Callable[[TrialRecord], _T], write: Callable[[_T], str]
+) -> tuple[Callable[[TrialRecord], _T], Callable[[TrialRecord], str]]:
+    """A reader of numbers, and what writes them."""
+    return read, lambda record: write(read(record))
 
 
 def _integer(value: int | None) -> str:

@@ -69,6 +69,7 @@ def plot_history(study: optuna.Study, *, objective: int = 0) -> go.Figure:
         **trial_points(study, records, [record.number for record in records], values),
         name="trial",
         marker={"color": COMPLETE, "size": 7, "opacity": 0.85},
+        error_y=_error_bars([record.value_errors[objective] for record in records]),
     )
     feasible = [record for record in records if record.feasible]
     losses = accumulate((sign * record.values[objective] for record in feasible), min)
@@ -86,6 +87,14 @@ def plot_history(study: optuna.Study, *, objective: int = 0) -> go.Figure:
         hoverinfo="skip",
     )
     return figure
+
+
+def _error_bars(errors: Sequence[float | None]) -> dict[str, Any] | None:
+    """One standard error up and down, where it is known and points are few enough to see it."""
+    if len(errors) > _MAX_DOTTED or not any(errors):
+        return None
+    bars = [error or 0.0 for error in errors]
+    return {"array": bars, "color": FAINT, "thickness": 1, "width": 0}
 
 
 def plot_importances(study: optuna.Study) -> go.Figure:
@@ -135,17 +144,20 @@ def plot_importances(study: optuna.Study) -> go.Figure:
     return figure
 
 
-def plot_learning_curves(study: optuna.Study) -> go.Figure:
+def plot_learning_curves(study: optuna.Study, *, step: str = "epoch") -> go.Figure:
     """Plot the values of all trials after each epoch, the best ones in front, pruned ones faint.
+
+    Epochs are counted from 1: a value that was reported at step 0 is that after the first.
 
     Of a very large study evenly spaced trials are drawn, and the axis says how many.
 
     Args:
         study: The study. With several objectives, curves are those that trials keep in the user
             attribute `learning_curve`.
+        step: What trials report after.
     """
     name = objective_names(study)[0] if len(study.directions) == 1 else "reported value"
-    figure = new_figure("Learning curves", "Epoch", axis_name(name))
+    figure = new_figure("Learning curves", axis_name(step), axis_name(name))
     everything = read_records(study)
     records = [record for record in everything if record.curve]
     if not records:
@@ -154,16 +166,17 @@ def plot_learning_curves(study: optuna.Study) -> go.Figure:
     stride = -(-sum(len(record.curve) for record in records) // _MAX_POINTS)
     drawn = [r for i, r in enumerate(records) if i % stride == 0 or r.number in best]
     if len(drawn) < len(records):
-        figure.update_xaxes(title_text=f"Epoch ({len(drawn)} of {len(records)} curves drawn)")
+        drawn_of = f"{len(drawn)} of {len(records)} curves drawn"
+        figure.update_xaxes(title_text=f"{axis_name(step)} ({drawn_of})")
     groups: dict[str, list[TrialRecord]] = defaultdict(list)
     for record in drawn:
         groups["best" if record.number in best else record.state.name.lower()].append(record)
-    _whole_numbers(figure, max(record.curve[-1][0] for record in drawn))
+    _whole_numbers(figure, max(record.curve[-1][0] for record in drawn) + 1)
     for group, line in _CURVE_LINES.items():
         if group in groups:
             crowded = len(groups[group]) > _MAX_DOTTED
             figure.add_scatter(
-                **_joined_curves(groups[group]),
+                **_joined_curves(groups[group], step),
                 mode="lines" if crowded else "lines+markers",
                 name="on the front" if group == "best" and len(study.directions) > 1 else group,
                 line={**line, "width": 0.6} if crowded else line,
@@ -181,16 +194,16 @@ _CURVE_LINES: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def _joined_curves(records: Sequence[TrialRecord]) -> dict[str, Any]:
+def _joined_curves(records: Sequence[TrialRecord], step: str) -> dict[str, Any]:
     """The arguments of one scatter plot with many lines: plotly is slow with many plots."""
     x: list[int | None] = []
     y: list[float | None] = []
     texts: list[str] = []
     for record in records:
         for epoch, value in record.curve:
-            x.append(epoch)
+            x.append(epoch + 1)
             y.append(value)
-            texts.append(f"<b>Trial {record.number}</b><br>epoch {epoch}: {value:.4g}")
+            texts.append(f"<b>Trial {record.number}</b><br>{step} {epoch + 1}: {value:.4g}")
         x.append(None)
         y.append(None)
         texts.append("")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["MISSING", "format_count", "format_duration", "format_value"]
+__all__ = ["MISSING", "format_count", "format_duration", "format_measured", "format_value"]
 
 MISSING = "\N{EN DASH}"
 
@@ -19,6 +19,12 @@ def format_value(value: float | None) -> str:
     if not 1e-3 <= size < 1e6:  # zero, very small, very large, infinite
         return f"{value:.4g}"
     return f"{value:,.{4 if size < 10 else 2 if size < 1000 else 1}f}"
+
+
+def format_measured(value: float | None, error: float | None) -> str:
+    """Write a value and its standard error, if that is known: `0.9792 ± 0.0119`."""
+    text = format_value(value)
+    return text if value is None or error is None else f"{text} ± {error:.4f}"
 
 
 def format_count(value: float | None) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
+from optuna_nas._accuracy import Examples, examples_of, standard_error
 from optuna_nas.spaces import recall_space
 from optuna_nas.spaces.base import INVALID_REASON
 
@@ -30,6 +31,7 @@ __all__ = [
     "objective_names",
     "read_records",
     "stored_space",
+    "value_errors",
 ]
 
 _CURVE_ATTRIBUTE = "learning_curve"
@@ -51,6 +53,11 @@ class TrialRecord:
         parameters: Trainable parameters of its network.
         flops: Multiply-accumulates of one image.
         test_accuracy: Accuracy on the test images, from 0 to 1.
+        value_errors: The standard error of each value; None if it is no accuracy, or if it is
+            not known what it was measured on.
+        test_error: That of the test accuracy; None likewise.
+        validation_examples: What the values were measured on, if that is known.
+        test_examples: What the test accuracy was measured on, likewise.
         seconds: Seconds of training.
         reason: Why it was pruned, failed or left out, as far as the study knows; else empty.
         continued_by: The trial that went on with this interrupted one, if any; its `seconds`
@@ -67,6 +74,10 @@ class TrialRecord:
     parameters: float | None
     flops: float | None
     test_accuracy: float | None
+    value_errors: tuple[float | None, ...]
+    test_error: float | None
+    validation_examples: Examples | None
+    test_examples: Examples | None
     seconds: float | None
     reason: str
     continued_by: int | None
@@ -80,13 +91,14 @@ class TrialRecord:
 def read_records(study: optuna.Study) -> list[TrialRecord]:
     """Read all trials of a study, by number."""
     space, _ = stored_space(study)
+    names = objective_names(study)
     trials = study.get_trials(deepcopy=False)
     continued = {
         history[-1]: trial.number
         for trial in trials
         if (history := trial.system_attrs.get("retry_history"))
     }
-    return [_record(trial, space, continued) for trial in trials]
+    return [_record(trial, space, names, continued) for trial in trials]
 
 
 def best_records(study: optuna.Study, records: Sequence[TrialRecord]) -> list[TrialRecord]:
@@ -157,25 +169,61 @@ def stored_space(study: optuna.Study) -> tuple[SearchSpace | None, str]:
 
 
 def _record(
-    trial: FrozenTrial, space: SearchSpace | None, continued: Mapping[int, int]
+    trial: FrozenTrial,
+    space: SearchSpace | None,
+    names: Sequence[str],
+    continued: Mapping[int, int],
 ) -> TrialRecord:
     curve = _curve(trial)
     complete = trial.state == TrialState.COMPLETE
+    values = tuple(trial.values) if complete and trial.values else ()
+    validation, test = (examples_of(trial.user_attrs, name) for name in ("validation", "test"))
+    test_accuracy = _number(trial, "test_accuracy")
     return TrialRecord(
         number=trial.number,
         state=trial.state,
-        values=tuple(trial.values) if complete and trial.values else (),
+        values=values,
         feasible=_is_feasible(trial),
         curve=tuple(point for point in curve if math.isfinite(point[1])),
         epochs=len(curve),
         architecture=_architecture(trial, space),
         parameters=_number(trial, "parameters"),
         flops=_number(trial, "flops"),
-        test_accuracy=_number(trial, "test_accuracy"),
+        test_accuracy=test_accuracy,
+        value_errors=value_errors(trial, names),
+        test_error=_error(test_accuracy, test),
+        validation_examples=validation,
+        test_examples=test,
         seconds=_number(trial, "seconds"),
         reason=_reason(trial, len(curve), continued.get(trial.number)),
         continued_by=continued.get(trial.number),
     )
+
+
+def value_errors(trial: FrozenTrial, names: Sequence[str]) -> tuple[float | None, ...]:
+    """The standard error of each value of a complete trial; None where it is not known.
+
+    A value is an accuracy if its name says so. A single value that is made of one, as a score is,
+    has the error of the user attribute `validation_accuracy`.
+
+    Args:
+        trial: The trial.
+        names: The names of the objectives.
+    """
+    values = trial.values if trial.state == TrialState.COMPLETE and trial.values else ()
+    examples = examples_of(trial.user_attrs, "validation")
+    if len(values) == 1 and (accuracy := _number(trial, "validation_accuracy")) is not None:
+        return (_error(accuracy, examples),)
+    return tuple(
+        _error(value if "accuracy" in name.lower() else None, examples)
+        for name, value in zip(names, values, strict=False)
+    )
+
+
+def _error(accuracy: float | None, examples: Examples | None) -> float | None:
+    if accuracy is None or examples is None or not 0 <= accuracy <= 1:
+        return None
+    return standard_error(accuracy, examples.number)
 
 
 def _is_feasible(trial: FrozenTrial) -> bool:
@@ -224,5 +272,5 @@ def _reason(trial: FrozenTrial, epochs: int, continued: int | None) -> str:
     if isinstance(reason, str) and reason:
         return reason
     verb = "stopped" if trial.state == TrialState.PRUNED else "failed"
-    when = f"after {epochs} epoch{'s'[: epochs != 1]}" if epochs else "before its first report"
+    when = f"after {epochs} report{'s'[: epochs != 1]}" if epochs else "before its first report"
     return f"{verb} {when}"

@@ -32,6 +32,7 @@ from optuna_nas._version import __version__
 from optuna_nas.artifacts import ArtifactPlace, open_artifacts
 from optuna_nas.artifacts.atomic import write_atomically
 from optuna_nas.errors import UserError
+from optuna_nas.visualization.certainty import level_words, measured_words
 from optuna_nas.visualization.columns import trial_columns
 from optuna_nas.visualization.description import describe_search, describe_space
 from optuna_nas.visualization.figures import plot_history, plot_importances, plot_learning_curves
@@ -39,6 +40,7 @@ from optuna_nas.visualization.formats import (
     MISSING,
     format_count,
     format_duration,
+    format_measured,
     format_value,
 )
 from optuna_nas.visualization.path_importance import plot_path_importance
@@ -57,6 +59,8 @@ from optuna_nas.visualization.tradeoffs import Size, plot_accuracy_size, plot_pa
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+
+    from optuna_nas._accuracy import Examples
 
 __all__ = ["write_report"]
 
@@ -138,13 +142,16 @@ def _render(
         extremes=_extremes(study, best),
         best_numbers={record.number for record in best},
         best_facts=_facts(study, best[0], parts, with_params=not drawn) if best else {},
+        level=level_words(best[0], records) if best and len(study.directions) == 1 else "",
         drawn=drawn,
         published=_published(study, best[0], parts, place) if best and place else [],
         gallery=parts.gallery if len(study.directions) == 1 else parts.front,
         pictures=pictures,
-        figures=[_figure(plot) for plot in (*_plots(study, records), *parts.figures(study))],
+        figures=[
+            _figure(plot) for plot in (*_plots(study, records, parts), *parts.figures(study))
+        ],
         records=records,
-        columns=trial_columns(study, records),
+        columns=trial_columns(study, records, parts.step),
         space=describe_space(study),
         search=describe_search(study),
     )
@@ -154,7 +161,12 @@ def _template() -> Template:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(value=format_value, count=format_count, duration=format_duration)
+    environment.filters.update(
+        value=format_value,
+        measured=format_measured,
+        count=format_count,
+        duration=format_duration,
+    )
     source = resources.files("optuna_nas.visualization").joinpath("report.html")
     return environment.from_string(source.read_text(encoding="utf-8"))
 
@@ -224,7 +236,10 @@ def _published(
 
 def _tiles(record: TrialRecord) -> list[tuple[str, str]]:
     tiles = [
-        (format_value(record.test_accuracy), "its test accuracy"),
+        (
+            format_measured(record.test_accuracy, record.test_error),
+            f"its test accuracy{_on(record.test_examples)}",
+        ),
         (format_count(record.parameters), "its parameters"),
         (format_count(record.flops), "its FLOPs"),
     ]
@@ -239,19 +254,27 @@ def _facts(
     facts = {
         "Trial": str(record.number),
         **{
-            name: format_value(value)
-            for name, value in zip(objective_names(study), record.values, strict=True)
+            name: measured_words(value, error, record.validation_examples)
+            for name, value, error in zip(
+                objective_names(study), record.values, record.value_errors, strict=True
+            )
         },
-        "Test accuracy": format_value(record.test_accuracy),
+        "Test accuracy": measured_words(
+            record.test_accuracy, record.test_error, record.test_examples
+        ),
         "Parameters": "" if record.parameters is None else f"{record.parameters:,}",
         "FLOPs": "" if record.flops is None else f"{record.flops:,}",
         "Training": format_duration(record.seconds),
-        "Epochs": str(record.epochs or ""),
+        f"{parts.step.capitalize()}s": str(record.epochs or ""),
         **attribute_texts(trial, parts.attributes),
     }
     if with_params:
         facts |= {name: str(value) for name, value in trial.params.items()}
     return {name: text for name, text in facts.items() if text not in ("", MISSING)}
+
+
+def _on(examples: Examples | None) -> str:
+    return "" if examples is None else f" on {examples}"
 
 
 def _extremes(study: optuna.Study, front: Sequence[TrialRecord]) -> list[float]:
@@ -263,8 +286,13 @@ def _extremes(study: optuna.Study, front: Sequence[TrialRecord]) -> list[float]:
     ]
 
 
-def _plots(study: optuna.Study, records: Sequence[TrialRecord]) -> list[go.Figure]:
+def _plots(
+    study: optuna.Study, records: Sequence[TrialRecord], parts: ReportParts
+) -> list[go.Figure]:
     """The figures of a study; those that have nothing to show say why."""
+    curves = plot_learning_curves(study, step=parts.step)
+    if sum(record.finished for record in records) == 1:
+        return [curves]  # of one trial nothing else is a chart
     if len(study.directions) == 1:
         main = [plot_history(study)]
     else:
@@ -274,24 +302,26 @@ def _plots(study: optuna.Study, records: Sequence[TrialRecord]) -> list[go.Figur
     known = (s for s in sizes if any(r.finished and getattr(r, s) is not None for r in records))
     return [
         *main,
-        plot_importances(study),
-        plot_learning_curves(study),
+        curves,
         plot_accuracy_size(study, size=next(known, sizes[0])),
         *_learnt(study, records),
     ]
 
 
 def _learnt(study: optuna.Study, records: Sequence[TrialRecord]) -> list[go.Figure]:
-    """What a predictor learns of the study, unless it knows no better than chance."""
+    """What the study tells of architectures, unless a predictor knows no better than chance."""
+    if len(study.directions) > 1:
+        return [plot_importances(study)]
     known = sum(record.state in (TrialState.COMPLETE, TrialState.PRUNED) for record in records)
-    if len(study.directions) > 1 or known < _ENOUGH_TO_LEARN:
-        return []
+    if known < _ENOUGH_TO_LEARN:
+        note = f"What matters is shown from {_ENOUGH_TO_LEARN} finished trials on."
+        return [empty_note(new_figure("What can be predicted", "", ""), note)]
     predictions = plot_predictions(study)
     if not predictions.data:
-        return []
+        return [predictions]
     rank, number = predictions.layout.meta["spearman"], predictions.layout.meta["trials"]
     if rank > _BY_CHANCE / math.sqrt(number - 1):
-        return [predictions, plot_path_importance(study)]
+        return [plot_importances(study), predictions, plot_path_importance(study)]
     note = (
         "Predictions of trials that were held out rank them no better than chance (rank "
         f"correlation {rank:.2f}): which architectures are better, these trials do not tell yet."

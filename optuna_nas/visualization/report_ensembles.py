@@ -29,6 +29,8 @@ def plot_ensemble_gain(study: optuna.Study) -> go.Figure:
     reports = {number: report for number, report in every.items() if _is_report(report)}
     if not reports:
         return empty_note(figure, "No ensemble has been measured yet.")
+    if len(reports) == 1:
+        return empty_note(figure, _in_words(*reports.values()))
     for name, measure, colour in (
         ("its members alone, on average", "mean_member_accuracy", FAINT),
         ("the ensemble", "accuracy", BEST),
@@ -40,6 +42,11 @@ def plot_ensemble_gain(study: optuna.Study) -> go.Figure:
     figure.update_yaxes(range=[max(0.0, lowest - 0.1), 1.0], tickformat=".0%")
     figure.update_xaxes(type="category")
     return figure
+
+
+def _in_words(report: Mapping[str, float]) -> str:
+    ensemble, alone = report["accuracy"], report["mean_member_accuracy"]
+    return f"Together {ensemble:.4f}, alone {alone:.4f} on average (test accuracy)."
 
 
 def _is_report(value: object) -> TypeGuard[Mapping[str, float]]:

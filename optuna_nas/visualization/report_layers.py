@@ -121,4 +121,5 @@ LAYERS = ReportParts(
         "full_accuracy": "Validation accuracy of the full model",
     },
     figures=_figures,
+    step="evaluation",
 )

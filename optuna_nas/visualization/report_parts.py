@@ -76,6 +76,7 @@ class ReportParts:
         write: Draws them for the terminal; None if there is nothing.
         attributes: User attributes of the best trial to show, with their headings.
         figures: Figures to add, with a title each; those without data say why in an annotation.
+        step: What trials report after.
         published: Pictures (SVG) that trials publish and that are shown of the best one, by the
             names of their files, with their headings.
     """
@@ -86,6 +87,7 @@ class ReportParts:
     write: Callable[[FrozenTrial, SearchSpace | None], RenderableType | None] = write_cells
     attributes: Mapping[str, str] = field(default_factory=dict)
     figures: Callable[[optuna.Study], Sequence[go.Figure]] = _no_figures
+    step: str = "epoch"
     published: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -14,7 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
-from optuna_nas.visualization.formats import format_count, format_duration, format_value
+from optuna_nas.visualization.formats import (
+    format_count,
+    format_duration,
+    format_measured,
+)
 from optuna_nas.visualization.records import objective_names
 
 if TYPE_CHECKING:
@@ -100,11 +104,12 @@ def describe(record: TrialRecord, names: Iterable[str]) -> str:
     """
     lines = [f"<b>Trial {record.number}</b>"]
     lines += [
-        f"{plain(name, 40)}: {format_value(value)}"
-        for name, value in zip(names, record.values, strict=False)
+        f"{plain(name, 40)}: {format_measured(value, error)}"
+        for name, value, error in zip(names, record.values, record.value_errors, strict=False)
     ]
     facts = {
-        "test accuracy": record.test_accuracy and format_value(record.test_accuracy),
+        "test accuracy": record.test_accuracy
+        and format_measured(record.test_accuracy, record.test_error),
         "parameters": record.parameters and format_count(record.parameters),
         "FLOPs": record.flops and format_count(record.flops),
         "training": record.seconds and format_duration(record.seconds),

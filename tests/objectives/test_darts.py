@@ -63,7 +63,9 @@ def test_one_trial(small: Make, tmp_path: Path) -> None:
     assert trial.params == {}
     architecture = objective.space.architecture(derived_params(trial))
     assert trial.user_attrs["architecture"] == str(architecture)
-    assert trial.user_attrs["parameters"] == sum(p.numel() for p in objective.build().parameters())
+    assert trial.user_attrs["supernet_parameters"] == sum(
+        p.numel() for p in objective.build().parameters()
+    )
     assert trial.user_attrs["seconds"] > 0
 
     metas = get_all_artifact_meta(trial, storage=study._storage)

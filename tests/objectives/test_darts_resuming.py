@@ -83,7 +83,7 @@ def assert_same_result(
     assert trial.state == expected.state == TrialState.COMPLETE
     assert trial.value == expected.value
     assert trial.intermediate_values == expected.intermediate_values
-    for name in ("architecture", "derived_params", "parameters"):
+    for name in ("architecture", "derived_params", "supernet_parameters"):
         assert trial.user_attrs[name] == expected.user_attrs[name]
     assert_same(states[-1], reference)
     assert artifacts(folder, study, number) == artifacts(whole, other, 0)

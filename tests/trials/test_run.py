@@ -63,7 +63,7 @@ def test_report_prunes_and_a_pruned_trial_leaves_no_checkpoint(
     assert study.trials[0].state == TrialState.PRUNED
     assert study.trials[0].intermediate_values == {0: 1.0, 1: 2.0, 2: 11.0}
     assert checkpoints(tmp_path / "files") == []
-    with pytest.raises(optuna.TrialPruned, match=r"Pruned at epoch 3 with value 12\.5"):
+    with pytest.raises(optuna.TrialPruned, match=r"Pruned after report 4, with value 12\.5"):
         TrialRun(study.ask()).report(12.5, 3)
 
 

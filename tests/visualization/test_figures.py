@@ -102,10 +102,10 @@ def test_learning_curves_are_grouped() -> None:
     drawn = {trace.name: points(trace) for trace in figure.data}
     gap = (None, None)
     assert drawn == {
-        "pruned": [(0, 0.4), gap],
-        "complete": [(0, 0.1), (1, 0.2), (2, 0.6), gap, (0, 0.3), (2, 0.7), gap],
-        "running": [(0, 0.5), gap],
-        "best": [(0, 0.2), (1, 0.5), (2, 0.9), gap],
+        "pruned": [(1, 0.4), gap],
+        "complete": [(1, 0.1), (2, 0.2), (3, 0.6), gap, (1, 0.3), (3, 0.7), gap],
+        "running": [(1, 0.5), gap],
+        "best": [(1, 0.2), (2, 0.5), (3, 0.9), gap],
     }
     assert figure.data[-1].name == "best"  # in front
     assert [record.epochs for record in read_records(study)] == [3, 3, 1, 3, 0, 1]
@@ -123,7 +123,7 @@ def test_curves_of_several_objectives_come_from_the_user_attribute() -> None:
     ):
         study.add_trial(create_trial(values=values, user_attrs={"learning_curve": curve}))
     drawn = {trace.name: points(trace)[:-1] for trace in plot_learning_curves(study).data}
-    assert drawn == {"on the front": [(0, 0.5), (1, 0.9)], "complete": [(0, 0.4), (1, 0.8)]}
+    assert drawn == {"on the front": [(1, 0.5), (2, 0.9)], "complete": [(1, 0.4), (2, 0.8)]}
 
 
 def test_very_many_curves_are_thinned_out_but_never_the_best() -> None:

@@ -160,7 +160,7 @@ def test_a_search_is_reported(tmp_path: Path) -> None:
 
     headings = [line for line in lines if line in HEADINGS]
     assert headings == HEADINGS
-    assert len(page.figures) == 4
+    assert len(page.figures) == 3
     history = page.figures[0]["data"]
     assert history[1]["y"][-1] == pytest.approx(best.value)
     assert page.count("svg") == 1 + 12  # the best, and the gallery
@@ -173,7 +173,7 @@ def test_a_search_is_reported(tmp_path: Path) -> None:
     assert len(rows) == 25
     assert rows[2] == [
         *("2", "pruned", MISSING, MISSING, "1.00 k", "2.0 s", "2"),
-        *(study.trials[2].user_attrs["architecture"], "stopped after 2 epochs"),
+        *(study.trials[2].user_attrs["architecture"], "stopped after 2 reports"),
     ]
     assert rows[24] == ["24", "fail", *[MISSING] * 5, "", "failed before its first report"]
 
@@ -181,7 +181,6 @@ def test_a_search_is_reported(tmp_path: Path) -> None:
 HEADINGS = [
     "Best architecture",
     "Optimisation history",
-    "Parameter importances",
     "Learning curves",
     "Quality and size",
     "The best cells",
@@ -216,13 +215,15 @@ def test_what_was_learnt_is_shown_from_twenty_trials_on(
     page = report(searched(number, quality=by_structure), tmp_path / "report.html")
     assert ("Predicted and observed: Spearman's rank correlation" in page.text) == shown
     assert ("Which paths matter: 15 of" in page.text) == shown
-    assert len(page.figures) == (6 if shown else 4)
+    assert ("Parameter importances" in page.lines) == shown
+    assert len(page.figures) == (6 if shown else 3)
 
 
 def test_nothing_is_said_of_what_was_not_learnt(tmp_path: Path) -> None:
     page = report(searched(40), tmp_path / "report.html")
     assert "rank them no better than chance" in page.text
-    assert "Which paths matter" not in page.text and len(page.figures) == 4
+    assert "Which paths matter" not in page.text and len(page.figures) == 3
+    assert "Parameter importances" not in page.text
 
 
 @pytest.mark.parametrize("number", [0, 1, 2, 3])
@@ -231,11 +232,9 @@ def test_few_trials_are_reported(tmp_path: Path, number: int, space: SearchSpace
     page = report(searched(number, space), tmp_path / "report.html")
     complete = number - number // 3
     assert len(page.rows) == 1 + number
-    assert (f"Importances need 10 finished trials; there are {complete}." in page.text) == (
-        complete != 1
-    )
+    assert ("What matters is shown from 20 finished trials on." in page.text) == (complete != 1)
     assert page.count("svg") == (complete + (complete > 0) if space is SPACE else 0)
-    assert len(page.figures) == (3 if complete else 0)
+    assert len(page.figures) == (0, 1, 3, 3)[number]  # of one trial only its learning curve
     assert ("Best architecture" in page.lines) == (complete > 0)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from optuna_nas._accuracy import error_in_words
 from optuna_nas.cli.objectives.images import (
     IMAGE_OPTIONS,
     describe_images,
@@ -59,6 +60,7 @@ def _describe(objective: CellCNN) -> Sequence[str]:
         f"Cells of `{objective.space.name}`{settings} on {describe_images(objective.data)}.",
         "The value of a trial is its validation accuracy after the last epoch. The test accuracy "
         "is a user attribute; nothing is searched on it.",
+        error_in_words(len(objective.data.validation)),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from optuna_nas._accuracy import error_in_words
 from optuna_nas.cli.mending import mendable
 from optuna_nas.cli.objectives.images import (
     IMAGE_OPTIONS,
@@ -59,6 +60,7 @@ def _describe(objective: Darts) -> Sequence[str]:
         f"trial, on {describe_images(objective.data)}.",
         "The value of a trial is the validation accuracy of its supernet: how well the search "
         "went. How good the cell is, its own training tells.",
+        error_in_words(len(objective.data.validation)),
     )
 
 
@@ -67,6 +69,7 @@ def _report_parts() -> ReportParts:
 
     return ReportParts(
         gallery="The cells that were derived",
+        attributes={"supernet_parameters": "Parameters of the supernet"},
         published={"trajectory.svg": "Weights of the operations by epoch"},
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from optuna_nas._accuracy import error_in_words
 from optuna_nas._choices import choose
 from optuna_nas.cli.mending import mendable
 from optuna_nas.cli.objectives.images import (
@@ -183,6 +184,7 @@ def _describe(objective: EnsembleSearch) -> Sequence[str]:
         "The value of a trial is the validation accuracy of its ensemble, which was chosen on the "
         "same images; compare ensembles by their test reports. Nothing is searched on the test "
         "images.",
+        error_in_words(len(objective.data.validation)),
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from optuna_nas._accuracy import error_in_words
 from optuna_nas.cli.mending import mendable
 from optuna_nas.cli.objectives.recipe import Export, Option, Options, Recipe
 
@@ -104,6 +105,7 @@ def _describe(objective: LayerDropBert) -> Sequence[str]:
         f"{validation} validation and {test} test texts, {data.num_classes} classes.",
         f"The trials' {' and '.join(objective.metric_names)} are measured on the validation texts "
         "after the last step. The test accuracy is a user attribute; nothing is searched on it.",
+        error_in_words(len(objective.data.validation)),
     )
 
 

@@ -46,6 +46,7 @@ import torch
 from optuna_nas._checks import checked_integer, checked_share
 from optuna_nas.artifacts import ArtifactPlace, open_artifacts
 from optuna_nas.data import ImageData, load_images
+from optuna_nas.data.few import warn_of_few
 from optuna_nas.networks import EnsembleNetwork, build_network, count_macs
 from optuna_nas.objectives.cell_cnn import ARTIFACTS
 from optuna_nas.objectives.devices import usable_device
@@ -144,6 +145,7 @@ class EnsembleSearch:
         if artifacts is not None:
             open_artifacts(artifacts)  # refuses what is none
         self.data = data if isinstance(data, ImageData) else load_images(data)
+        warn_of_few(self.data)
         chosen = chosen_augmentation(self.data, flip, crop_padding, cutout)
         self.flip, self.crop_padding, self.cutout = chosen.flip, chosen.crop_padding, chosen.cutout
         self._augmentation = chosen
@@ -251,6 +253,7 @@ class EnsembleSearch:
         run.log(
             parameters=sum(member["parameters"] for member in members),
             seconds=sum(stages.seconds.values()),
+            **self.data.measured_on,
         )
         outcome.publish(trial, run)
         value = outcome.validation_report.accuracy

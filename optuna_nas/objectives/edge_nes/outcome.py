@@ -19,9 +19,9 @@ from optuna_nas.ensembles import (
     negative_log_likelihood,
 )
 from optuna_nas.objectives.edge_nes.search import Candidates
+from optuna_nas.objectives.pictures import publish_learning_curve
 from optuna_nas.relaxations import common_edges
 from optuna_nas.visualization.cells import cell_svg
-from optuna_nas.visualization.curves import learning_curve_svg
 from optuna_nas.visualization.shared_edges import shared_edges_svg
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class Outcome:
             run.publish("shared_edges.svg", picture)
             points = _csv(("lambda", "shared edges"), self.candidates.curve)
             run.publish("shared_edges.csv", points)
-        run.publish("learning_curve.svg", learning_curve_svg(run.curve, title=name))
+        publish_learning_curve(run, trial.number)
         run.publish("candidates.csv", self.table())
 
     def table(self) -> str:

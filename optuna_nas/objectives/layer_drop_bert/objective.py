@@ -33,6 +33,7 @@ import torch
 from optuna_nas._checks import checked_integer, checked_positive, checked_share
 from optuna_nas.artifacts import ArtifactPlace, open_artifacts
 from optuna_nas.data import TextData, load_text
+from optuna_nas.data.few import warn_of_few
 from optuna_nas.networks import count_parameters
 from optuna_nas.networks.layer_stack import thin
 from optuna_nas.objectives.directions import check_directions
@@ -52,11 +53,11 @@ from optuna_nas.objectives.layer_drop_bert.memory import probe
 from optuna_nas.objectives.layer_drop_bert.pretrained import Pretrained
 from optuna_nas.objectives.layer_drop_bert.tokens import TokenData
 from optuna_nas.objectives.layer_drop_bert.warm_start import WarmStart, warm_start
+from optuna_nas.objectives.pictures import publish_learning_curve
 from optuna_nas.objectives.training import DivergedError
 from optuna_nas.spaces import LayerDropSpace
 from optuna_nas.trials import TrialRun
 from optuna_nas.visualization.cells import cell_svg
-from optuna_nas.visualization.curves import learning_curve_svg
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -160,6 +161,7 @@ class LayerDropBert:
         if space is not None and (min_layers, max_layers) != (1, None):
             raise ValueError("Give either `space`, or `min_layers` and `max_layers`.")
         self.data = data if isinstance(data, TextData) else load_text(data)
+        warn_of_few(self.data)
         self.model = str(model)
         self._pretrained = Pretrained.load(model, self.data.class_names, self.seed)
         layers = self._pretrained.num_layers
@@ -299,6 +301,7 @@ class LayerDropBert:
             saved = run.restore()
             measured = self._measure(model, run, None if saved is None else saved["latency"])
             run.log(parameters=measured.parameters, latency=measured.latency)
+            run.log(**self.data.measured_on)
             for name, limit in self.limits.items():
                 trial.set_constraint(name, getattr(measured, name) - limit)
             try:
@@ -307,9 +310,7 @@ class LayerDropBert:
                 trial.set_user_attr("diverged", str(error))
                 raise optuna.TrialPruned(f"The training diverged: {error}.") from error
             finally:
-                if run.curve:
-                    name = f"Trial {trial.number}"
-                    run.publish("learning_curve.svg", learning_curve_svg(run.curve, title=name))
+                publish_learning_curve(run, trial.number, axis="evaluation")
             run.finish(values, model.state_dict())
             return values if len(values) > 1 else values[0]
 

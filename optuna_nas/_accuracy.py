@@ -1,0 +1,79 @@
+"""How sure a measured accuracy is.
+
+An accuracy is the share of some examples whose class is predicted. Another draw of as many
+examples would give another share; its spread is the binomial standard error. Two accuracies whose
+difference is within what that spread explains are not told apart by their examples.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Examples", "distinguishable", "error_in_words", "examples_of", "standard_error"]
+
+_KINDS = ("images", "texts")
+_SIGNIFICANT = 1.96
+"""Standard errors of a difference that chance exceeds in one of twenty comparisons."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What an accuracy was measured on.
+
+    Attributes:
+        number: How many.
+        kind: What they are, in the plural.
+    """
+
+    number: int
+    kind: str
+
+    def __str__(self) -> str:
+        return f"{self.number:,} {self.kind if self.number != 1 else self.kind[:-1]}"
+
+
+def standard_error(accuracy: float, examples: int) -> float:
+    """The standard error of an accuracy, never 0.
+
+    It is the binomial `sqrt(p (1 - p) / n)`. Where all or none are right, that would be 0; there
+    it is the width of Wilson's interval of one standard error, `1 / (n + 1)`.
+
+    Args:
+        accuracy: The share of right predictions, from 0 to 1.
+        examples: How many examples there were, at least 1.
+    """
+    if accuracy in (0, 1):
+        return 1 / (examples + 1)
+    return math.sqrt(accuracy * (1 - accuracy) / examples)
+
+
+def distinguishable(difference: float, error: float, other_error: float) -> bool:
+    """Whether chance explains a difference of two accuracies in fewer than 1 of 20 cases.
+
+    This is Wald's test of two proportions. It takes the examples as different ones; on the same
+    examples, where errors coincide, smaller differences may be real too.
+    """
+    return abs(difference) > _SIGNIFICANT * math.hypot(error, other_error)
+
+
+def error_in_words(examples: int) -> str:
+    """Say how large the standard error of accuracies of so many examples is."""
+    half, high = (standard_error(accuracy, examples) for accuracy in (0.5, 0.95))
+    return f"The standard error of a validation accuracy is {half:.3f} at 0.5, {high:.3f} at 0.95."
+
+
+def examples_of(attributes: Mapping[str, Any], split: str) -> Examples | None:
+    """What a trial's accuracies were measured on; None if it does not say.
+
+    Args:
+        attributes: The trial's user attributes.
+        split: "validation" or "test".
+    """
+    for kind in _KINDS:
+        number = attributes.get(f"{split}_{kind}")
+        if isinstance(number, int) and number > 0:
+            return Examples(number, kind)
+    return None
