@@ -29,8 +29,8 @@ $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 demo: $(VENV)/.installed
 	$(BIN)/optuna-nas search --study demo --storage sqlite:///demo.db --data digits \
-		--trials 30 --more 5 --workers 2 \
-		--epochs 12 --batch-size 32 --channels 8 --cells 1
+		--train-size 200 --validation-size 600 --trials 60 --more 5 --workers 2 \
+		--epochs 12 --batch-size 32 --channels 4 --cells 1
 	$(BIN)/optuna-nas report --study demo --storage sqlite:///demo.db
 	@echo "Pictures of every trial in a browser: $(BIN)/optuna-nas dashboard --study demo --storage sqlite:///demo.db"
 	@echo "Run make demo again to go on with the same study."
