@@ -19,6 +19,7 @@ import weakref
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -31,6 +32,7 @@ from optuna_nas._checks import checked_integer
 from optuna_nas.samplers._history import History
 from optuna_nas.samplers._rankings import RankingBoard
 from optuna_nas.samplers._reading import PROPOSAL_ATTRIBUTE, HistoryReader
+from optuna_nas.samplers._view import StudyView
 from optuna_nas.spaces import Architecture, FlatSpace, SearchSpace, recall_space
 from optuna_nas.spaces.flat import draw
 
@@ -54,6 +56,8 @@ class Request:
         pinned: Parameters that are already decided (enqueued or fixed).
         seed: The sampler's seed.
         lean: Whether parts that cannot reach the output are left out of what is proposed.
+        own: How many other trials of this sampler are under way.
+        company: How many trials of other workers are under way.
         board: Where workers share rankings; None if there is no study to share it on.
     """
 
@@ -64,6 +68,8 @@ class Request:
     pinned: dict[str, Any]
     seed: int
     lean: bool = False
+    own: int = 0
+    company: int = 0
     board: RankingBoard | None = None
 
     def rng(self, *salt: int) -> np.random.Generator:
@@ -108,7 +114,8 @@ class ArchitectureSampler(BaseSampler):
         self._space = space
         self._deduplicate = deduplicate
         self._seed = _entropy() if seed is None else checked_integer("seed", seed, 0)
-        self._viewed: tuple[object, _StudyView] = (None, _StudyView())
+        self._viewed: tuple[object, StudyView] = (None, StudyView())
+        self._begun: set[tuple[int, datetime | None]] = set()
         self._lock = threading.RLock()
 
     @abstractmethod
@@ -122,6 +129,11 @@ class ArchitectureSampler(BaseSampler):
         """Take a new random seed, as Optuna asks of samplers in parallel optimisation."""
         self._seed = _entropy()
 
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """Take note that the trial is this sampler's own."""
+        with self._lock:
+            self._begun.add(_identity(trial))
+
     def infer_relative_search_space(
         self, study: optuna.Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
@@ -131,7 +143,7 @@ class ArchitectureSampler(BaseSampler):
             distributions = space.distributions
         else:
             with self._lock:
-                distributions = self._view(study).distributions(_trials(study))
+                distributions = self._view(study).distributions
         return {name: d for name, d in distributions.items() if not d.single()}
 
     def sample_relative(
@@ -146,9 +158,10 @@ class ArchitectureSampler(BaseSampler):
             return {}
         with self._lock:
             space = self._space or recall_space(study) or FlatSpace(search_space)
+            self._begun.add(_identity(trial))
             view = self._view(study)
             reader = view.reader(space)
-            history = reader.read(study, _trials(study), except_number=trial.number)
+            history = reader.read(study, view.trials, except_number=trial.number)
             pinned = _pinned(study, trial, space)
             # Dead parts cost time and memory for nothing, which other objectives may measure.
             lean = len(study.directions) > 1 or bool(history.constraints)
@@ -160,6 +173,7 @@ class ArchitectureSampler(BaseSampler):
                 pinned,
                 self._seed,
                 lean,
+                *self._under_way(view, trial),
                 RankingBoard(study, space),
             )
             architecture = self._claim(study, trial, request, reader)
@@ -226,46 +240,37 @@ class ArchitectureSampler(BaseSampler):
                     f"{request.pinned}."
                 )
 
-    def _view(self, study: optuna.Study) -> _StudyView:
-        # Identifiers are unique within a storage only: all studies in memory have the same.
-        which = weakref.ref(study._storage), study._study_id
+    def _view(self, study: optuna.Study) -> StudyView:
+        # Identifiers are unique within a storage only: all studies in memory have the same. And
+        # a database gives that of a deleted study to the next one.
+        which = weakref.ref(study._storage), study._study_id, tuple(study.directions)
+        trials = _trials(study)
         with self._lock:
             # One study at a time is kept, so that a sampler used for many does not grow.
-            if self._viewed[0] != which:
-                self._viewed = which, _StudyView()
-            return self._viewed[1]
+            if self._viewed[0] != which or not self._viewed[1].continues(trials):
+                self._viewed = which, StudyView()
+            view = self._viewed[1]
+            view.look(trials)
+            return view
+
+    def _under_way(self, view: StudyView, trial: FrozenTrial) -> tuple[int, int]:
+        """How many other trials of this sampler, and of other workers, are under way."""
+        own = [t for t in view.trials if _identity(t) in self._begun]
+        numbers = {t.number for t in own}
+        running = sum(t.state == TrialState.RUNNING and t.number != trial.number for t in own)
+        return running, view.company.look(t for t in view.trials if t.number not in numbers)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_lock": None, "_viewed": (None, _StudyView())}
+        seen = {"_viewed": (None, StudyView()), "_begun": set()}
+        return {**self.__dict__, **seen, "_lock": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _lock=threading.RLock())
 
 
-class _StudyView:
-    """What a sampler remembers of a study to look at each trial only once."""
-
-    def __init__(self) -> None:
-        self.token = object()
-        self._distributions: dict[str, BaseDistribution] = {}
-        self._looked_at: set[int] = set()
-        self._reader: HistoryReader | None = None
-        self._reader_space: SearchSpace | None = None
-
-    def reader(self, space: SearchSpace) -> HistoryReader:
-        """The reader for the space, kept as long as the space stays the same."""
-        if self._reader is None or self._reader_space != space:
-            self._reader, self._reader_space = HistoryReader(space), space
-        return self._reader
-
-    def distributions(self, trials: Iterable[FrozenTrial]) -> dict[str, BaseDistribution]:
-        """The latest distribution of every parameter of a finished trial."""
-        for trial in trials:
-            finished = trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
-            if finished and trial.number not in self._looked_at:
-                self._looked_at.add(trial.number)
-                self._distributions.update(trial.distributions)
-        return dict(sorted(self._distributions.items()))
+def _identity(trial: FrozenTrial) -> tuple[int, datetime | None]:
+    # Without its number in the storage, which may be given out again.
+    return trial.number, trial.datetime_start
 
 
 def _trials(study: optuna.Study) -> list[FrozenTrial]:

@@ -67,12 +67,10 @@ class History:
         observations: The finished trials that tell something, by trial number.
         keys: The architecture's key of every finished or pending trial, by trial number; also that
             of the proposal for it, if it was not evaluated as it was proposed.
-        running: How many other trials are under way.
     """
 
     observations: Sequence[Observation]
     keys: Mapping[int, frozenset[str]]
-    running: int = 0
 
     def before(self, number: int) -> History:
         """The history as known from trials below a number."""

@@ -75,8 +75,7 @@ class HistoryReader:
         keys = {known.trial.number: known.keys for known in finished}
         pending = self._all_pending(trials, except_number)
         keys |= {number: frozenset([a.key]) for number, a in pending if a is not None}
-        running = sum(t.state == TrialState.RUNNING for t in trials if t.number != except_number)
-        return History(with_violations(_observations(finished, signs)), keys, running)
+        return History(with_violations(_observations(finished, signs)), keys)
 
     def taken(
         self, study: optuna.Study, trials: Sequence[FrozenTrial], *, except_number: int

@@ -223,21 +223,22 @@ class BananasSampler(ArchitectureSampler):
             start = request.number
             history = request.history
         known = len(history.observations)
-        if known + history.running < startup or known < startup / 2:
+        if known + request.own + request.company < startup or known < startup / 2:
             return ()
-        if request.board is not None and request.history.running and self._deduplicate:
+        if request.board is not None and request.company and self._deduplicate:
             return self._shared(request, request.board)
         batch = (request.study, start, request.space, tuple(sorted(request.pinned.items())))
         if self._batch is None or self._batch[0] != batch:
             with single_blas_thread():
-                self._batch = batch, self._rank(request, history, start)
+                calm = request.own > 0 and self._batch_size is None
+                self._batch = batch, self._rank(request, history, start, calm=calm)
         # Without the check for duplicates each trial of a batch takes its own rank.
         return self._batch[1] if self._deduplicate else self._batch[1][request.number - start :]
 
     def _shared(self, request: Request, board: RankingBoard) -> Sequence[Architecture]:
         """Take the ranking that workers share, or make the next one."""
         number, history = request.number, request.history
-        workers = history.running + 1
+        workers = request.own + request.company + 1
         known = self._ranking[1] if self._ranking[0] is request.study else None
         last, claim = board.read(known) if not request.pinned else (None, None)
         self._ranking = request.study, last

@@ -5,6 +5,9 @@ read it back. A search that is one trial, and derives architectures instead of s
 parameters, writes the description of theirs to another attribute, which samplers leave alone.
 All go through the storage, because some pruners hand samplers a restricted study without
 `user_attrs`.
+
+The description is read each time, and only what was built from it is kept: a database gives the
+number of a deleted study to the next one, which may search another space.
 """
 
 from __future__ import annotations
@@ -24,7 +27,10 @@ SPACE_ATTRIBUTE = "optuna_nas:space"
 DERIVED_ATTRIBUTE = "optuna_nas:derived_space"
 """Study user attribute with that of the architectures which trials derive."""
 
-_known: WeakKeyDictionary[BaseStorage, dict[tuple[int, str], SearchSpace]] = WeakKeyDictionary()
+_Built = dict[tuple[int, str], tuple[object, "SearchSpace"]]
+
+_built: WeakKeyDictionary[BaseStorage, _Built] = WeakKeyDictionary()
+"""For a study and an attribute: the description, and the space that was built from it."""
 
 
 def remember_space(
@@ -47,9 +53,9 @@ def remember_space(
         return
     stored = recall_space(study, derived=derived)
     if stored is None:
-        key = _attribute(derived)
-        study._storage.set_study_user_attr(study._study_id, key, space.to_dict())
-        _known.setdefault(study._storage, {})[study._study_id, key] = space
+        key, description = _attribute(derived), space.to_dict()
+        study._storage.set_study_user_attr(study._study_id, key, description)
+        _built.setdefault(study._storage, {})[study._study_id, key] = description, space
     elif stored is not space and stored != space:
         raise ValueError(
             f"The study {study.study_name!r} searches {stored!r}, but this trial samples from "
@@ -69,13 +75,15 @@ def recall_space(study: optuna.Study | Any, *, derived: bool = False) -> SearchS
     """
     from optuna_nas.spaces.base import space_from_dict
 
-    spaces, key = _known.setdefault(study._storage, {}), (study._study_id, _attribute(derived))
-    if key not in spaces:
-        description = study._storage.get_study_user_attrs(study._study_id).get(key[1])
-        if description is None:
-            return None
-        spaces[key] = space_from_dict(description)
-    return spaces[key]
+    key = _attribute(derived)
+    description = study._storage.get_study_user_attrs(study._study_id).get(key)
+    if description is None:
+        return None
+    spaces = _built.setdefault(study._storage, {})
+    known = spaces.get((study._study_id, key))
+    if known is None or known[0] != description:
+        known = spaces[study._study_id, key] = description, space_from_dict(description)
+    return known[1]
 
 
 def _attribute(derived: bool) -> str:

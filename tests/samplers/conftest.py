@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from optuna_nas.samplers import ArchitectureSampler
+from optuna_nas.samplers._company import Company
 from optuna_nas.spaces import Architecture, NASBench201Space, SearchSpace
 
 small_search = importlib.import_module("small_search")
@@ -25,6 +26,16 @@ def _quiet() -> Iterator[None]:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     yield
     optuna.logging.set_verbosity(before)
+
+
+@pytest.fixture
+def lively(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever others have under way is company, whether it shows signs of life or not."""
+
+    def look(_: Company, others: Iterable[FrozenTrial]) -> int:
+        return sum(trial.state == TrialState.RUNNING for trial in others)
+
+    monkeypatch.setattr(Company, "look", look)
 
 
 @pytest.fixture

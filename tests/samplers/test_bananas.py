@@ -242,6 +242,7 @@ def test_failures_at_the_start_are_made_up_for(error: Error) -> None:
     assert oracle.fits[-1][0] == 8  # the batch of trial 10: ten trials before, two failed
 
 
+@pytest.mark.usefixtures("lively")
 def test_one_fit_serves_several_workers(
     error: Error, finished: Callable[..., FrozenTrial], propose: Propose
 ) -> None:

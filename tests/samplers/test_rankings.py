@@ -25,6 +25,9 @@ SPACE = NASBench201Space()
 CELLS = [SPACE.random(np.random.default_rng([7, number])) for number in range(60)]
 
 
+pytestmark = pytest.mark.usefixtures("lively")
+
+
 @pytest.fixture
 def study(finished: Callable[..., FrozenTrial]) -> optuna.Study:
     """A study with six finished trials, and one that another worker runs."""
