@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from optuna_nas._attributes import read_count
+
 __all__ = ["Examples", "distinguishable", "error_in_words", "examples_of", "standard_error"]
 
 _KINDS = ("images", "texts")
@@ -73,7 +75,6 @@ def examples_of(attributes: Mapping[str, Any], split: str) -> Examples | None:
         split: "validation" or "test".
     """
     for kind in _KINDS:
-        number = attributes.get(f"{split}_{kind}")
-        if isinstance(number, int) and number > 0:
+        if number := read_count(attributes, f"{split}_{kind}"):
             return Examples(number, kind)
     return None

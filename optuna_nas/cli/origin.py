@@ -26,7 +26,7 @@ def load_origin(name: str | None, study: str, storage: str) -> SearchConfig | No
         return None
     if name == study:
         raise ValueError(
-            f"`start-from` is {name!r}, the study itself; allowed is another one, so that this "
+            f"--start-from is {name!r}, the study itself; allowed is another one, so that this "
             "one needs another name: --study."
         )
     return stored_config(load_study(name, storage))
@@ -35,26 +35,18 @@ def load_origin(name: str | None, study: str, storage: str) -> SearchConfig | No
 def best_architectures(
     study: optuna.Study, space: SearchSpace | None, most: int | None = None
 ) -> list[Architecture]:
-    """What the best trials of a study suggested or derived, each once, the best trial first.
+    """What the feasible trials of a study suggested or derived, each once, best trial first.
 
     Args:
         study: The study. With several objectives, the trials of its Pareto front count.
         space: The space of the architectures; others are left out.
         most: How many to return at most; None for all.
     """
-    from optuna.study import StudyDirection
-    from optuna.trial import TrialState
-
+    from optuna_nas._ranking import ranked_trials
     from optuna_nas.trials.architectures import trial_architectures
 
-    if len(study.directions) > 1:
-        trials = study.best_trials
-    else:
-        sign = -1 if study.direction == StudyDirection.MAXIMIZE else 1
-        complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        trials = sorted(complete, key=lambda trial: (sign * trial.values[0], trial.number))
     found: dict[str, Architecture] = {}
-    for trial in trials:
+    for trial in ranked_trials(study.get_trials(deepcopy=False), study.directions):
         for architecture in trial_architectures(trial, space):
             found.setdefault(architecture.key, architecture)
     return list(found.values())[:most]
@@ -71,12 +63,20 @@ def queue_architectures(
     Raises:
         ValueError: The other study has none of the objective's space.
     """
+    from optuna_nas._ranking import best_trials, why_no_best
     from optuna_nas.cli.studies import load_study
 
-    found = best_architectures(load_study(origin, config.storage), objective.space, most)
+    other = load_study(origin, config.storage)
+    trials = other.get_trials(deepcopy=False)
+    if not best_trials(trials, other.directions):
+        raise ValueError(
+            f"--start-from is {origin!r}, which {why_no_best(trials, other.directions)}; allowed "
+            "are studies with a best trial."
+        )
+    found = best_architectures(other, objective.space, most)
     if not found:
         raise ValueError(
-            f"`start-from` is {origin!r}, whose complete trials have no architecture of "
+            f"--start-from is {origin!r}, whose complete trials have no architecture of "
             f"{objective.space!r}; allowed are studies that have."
         )
     for architecture in found:

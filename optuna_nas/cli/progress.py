@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console, Group
 from rich.live import Live
@@ -15,6 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 from rich.text import Text
 
+from optuna_nas._attributes import read_list, read_number
+from optuna_nas._ranking import best_trials, is_feasible
 from optuna_nas.visualization.formats import format_measured
 from optuna_nas.visualization.records import objective_names, value_errors
 
@@ -99,14 +100,15 @@ class Progress:
 
     def _line(self, trial: FrozenTrial, trials: list[FrozenTrial]) -> Text:
         line = Text(f"trial {trial.number:>4}  ")
-        retried = any(trial.number in t.system_attrs.get("retry_history", ()) for t in trials)
+        histories = (read_list(t.system_attrs, "retry_history", int) for t in trials)
+        retried = any(trial.number in history for history in histories)
         state = "interrupted, goes on" if retried else f"{trial.state.name.lower():<9}"
         line.append(state, _STYLES[trial.state])
         last = trial.last_step
         if trial.state in _FINISHED and last is not None:
             self._add_value(line, trial, last)
             self._add_step(line, last + 1)
-        size = trial.user_attrs.get("parameters")
+        size = read_number(trial.user_attrs, "parameters")
         if size is not None:
             line.append(f"  {size:>10,} parameters", "dim")
         return line.append(self._best(trials), "bold")
@@ -129,15 +131,14 @@ class Progress:
 
     def _best(self, trials: Sequence[FrozenTrial]) -> str:
         """The best value so far, or with several objectives those on the Pareto front."""
+        best = best_trials(trials, self._study.directions)
         if len(self._study.directions) > 1:
-            return f"  {len(self._study.best_trials)} on the Pareto front"
-        complete = [t for t in trials if t.state == TrialState.COMPLETE and t.values]
-        if not complete:
-            return ""
-        sign = 1 if self._study.direction == StudyDirection.MAXIMIZE else -1
-        best = max(complete, key=lambda t: (sign * t.values[0], -t.number))
-        value = format_measured(best.values[0], self._error(best))
-        return f"  best {value} (trial {best.number})"
+            return f"  {len(best)} on the Pareto front"
+        if best:
+            value = format_measured(best[0].values[0], self._error(best[0]))
+            return f"  best {value} (trial {best[0].number})"
+        infeasible = any(t.state == TrialState.COMPLETE and not is_feasible(t) for t in trials)
+        return "  none is feasible yet" if infeasible else ""
 
     def _error(self, trial: FrozenTrial) -> float | None:
         """The standard error of the first value of a complete trial, if it is known."""

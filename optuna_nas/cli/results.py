@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 from rich.text import Text
 
+from optuna_nas._attributes import read_number, read_text
 from optuna_nas.cli.mending import mendable
 from optuna_nas.cli.options import (
     DEFAULT_STORAGE,
@@ -24,6 +25,8 @@ from optuna_nas.cli.options import (
 from optuna_nas.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import optuna
     from optuna.trial import FrozenTrial
 
@@ -36,6 +39,7 @@ Trial = Annotated[int | None, typer.Option(min=0, help="A trial's number; the be
 
 def best(study: Study = DEFAULT_STUDY, storage: Storage = DEFAULT_STORAGE) -> None:
     """Draw the best architecture found so far."""
+    from optuna_nas._ranking import why_no_best
     from optuna_nas.cli.studies import load_study
 
     console = Console()
@@ -43,7 +47,8 @@ def best(study: Study = DEFAULT_STUDY, storage: Storage = DEFAULT_STORAGE) -> No
         found = load_study(study, storage)
         parts = report_parts(found)
     if not show_best(console, found, parts):
-        raise UserError(f"The study {study!r} has no complete trial yet.")
+        trials = found.get_trials(deepcopy=False)
+        raise UserError(f"The study {study!r} {why_no_best(trials, found.directions)}.")
     _print_next(console, _following(found, storage))
 
 
@@ -130,19 +135,20 @@ def show_best(console: Console, study: optuna.Study, parts: ReportParts) -> bool
     """Draw the best architecture and its figures, or list the Pareto front.
 
     Returns:
-        False if no trial is complete.
+        False if there is none.
     """
+    from optuna_nas._ranking import best_trials
     from optuna_nas.visualization.certainty import level_words
     from optuna_nas.visualization.records import read_records, stored_space
 
-    trials = study.best_trials
+    trials = best_trials(study.get_trials(deepcopy=False), study.directions)
     if not trials:
         return False
     if len(study.directions) > 1:
         console.print()
-        console.print(_front(study))
+        console.print(_front(study, trials))
         return True
-    trial = study.best_trial
+    [trial] = trials
     space, _ = stored_space(study)
     drawn = parts.write(trial, space)
     if drawn is not None:
@@ -182,21 +188,21 @@ def _facts(
         test = measured_words(record.test_accuracy, record.test_error, record.test_examples)
         table.add_row("test accuracy", test)
     for name, form in _ATTRIBUTES.items():
-        if name in trial.user_attrs:
-            table.add_row(name.replace("_", " "), form.format(trial.user_attrs[name]))
+        if (number := read_number(trial.user_attrs, name)) is not None:
+            table.add_row(name.replace("_", " "), form.format(number))
     for heading, text in attribute_texts(trial, parts.attributes).items():
         table.add_row(Text(heading.lower()), Text(text))
     return table
 
 
-def _front(study: optuna.Study) -> Table:
+def _front(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Table:
     from optuna_nas.visualization.formats import format_measured
     from optuna_nas.visualization.records import objective_names, read_records
 
     names = [Column(Text(name)) for name in objective_names(study)]
     table = Table("trial", *names, "architecture", box=SIMPLE)
     records = read_records(study)
-    for trial in study.best_trials:
+    for trial in trials:
         record = records[trial.number]
         values = map(format_measured, record.values, record.value_errors)
         table.add_row(str(trial.number), *values, Text(_architecture(study, trial)))
@@ -211,7 +217,7 @@ def _architecture(study: optuna.Study, trial: FrozenTrial) -> str:
 
     space, _ = stored_space(study)
     architecture = None if space is None else space.read(trial.params)
-    return str(architecture or trial.user_attrs.get("architecture", ""))
+    return str(architecture or read_text(trial.user_attrs, "architecture") or "")
 
 
 def report_parts(study: optuna.Study) -> ReportParts:
@@ -254,15 +260,21 @@ def _following(study: optuna.Study, storage: str) -> str:
 
 
 def _best_trial(study: optuna.Study) -> FrozenTrial:
-    numbers = [trial.number for trial in study.best_trials]
-    if not numbers:
-        raise ValueError(f"The study {study.study_name!r} has no complete trial yet.")
+    from optuna_nas._ranking import best_trials, why_no_best
+
+    trials = study.get_trials(deepcopy=False)
+    best = best_trials(trials, study.directions)
+    if not best:
+        raise ValueError(
+            f"The study {study.study_name!r} {why_no_best(trials, study.directions)}. Choose a "
+            "trial with --trial."
+        )
     if len(study.directions) > 1:
         raise ValueError(
             f"`study` is {study.study_name!r}, which has {len(study.directions)} objectives; "
-            f"choose a trial with --trial, of the Pareto front: {numbers}."
+            f"choose a trial with --trial, of the Pareto front: {[t.number for t in best]}."
         )
-    return study.best_trial
+    return best[0]
 
 
 def _print_next(console: Console, command: str) -> None:

@@ -17,6 +17,7 @@ import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.trial import TrialState
 
+from optuna_nas._ranking import is_feasible
 from optuna_nas.compare.samplers import Contestant
 
 if TYPE_CHECKING:
@@ -140,8 +141,8 @@ def _run(benchmark: Benchmark, contestant: Contestant, seed: int, n_trials: int)
         spent = 0.0
         # The suggestions are made, so the objective only reads them again.
         told = study.tell(trial, benchmark(trial))
-        feasible = all(excess <= 0 for excess in told.constraints.values())
-        values.append(told.value if told.state == TrialState.COMPLETE and feasible else None)
+        found = told.state == TrialState.COMPLETE and is_feasible(told)
+        values.append(told.value if found else None)
     return Run(
         contestant.label, contestant.description, seed, tuple(values), tuple(seconds), rejected
     )

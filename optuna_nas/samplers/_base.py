@@ -28,6 +28,7 @@ import numpy as np
 from optuna.samplers import BaseSampler, PartialFixedSampler
 from optuna.trial import FrozenTrial, TrialState
 
+from optuna_nas._attributes import read_mapping
 from optuna_nas._checks import checked_integer
 from optuna_nas.samplers._history import History
 from optuna_nas.samplers._rankings import RankingBoard
@@ -283,7 +284,7 @@ def _pinned(study: optuna.Study, trial: FrozenTrial, space: SearchSpace) -> dict
     fixed: dict[str, Any] = {}
     if isinstance(study.sampler, PartialFixedSampler):
         fixed |= study.sampler._fixed_params
-    fixed |= trial.system_attrs.get("fixed_params", {})
+    fixed |= read_mapping(trial.system_attrs, "fixed_params")
     fixed |= trial.params
     return {name: value for name, value in fixed.items() if name in space.distributions}
 

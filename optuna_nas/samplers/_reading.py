@@ -23,9 +23,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from optuna_nas._attributes import read_mapping, read_text
+from optuna_nas._ranking import constraints_of, direction_signs
 from optuna_nas.samplers._history import History, Observation, with_violations
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class HistoryReader:
             trials: All its trials.
             except_number: The trial that asks; it is not pending to itself.
         """
-        signs = _signs(study)
+        signs = direction_signs(study.directions)
         finished = [known for t in trials if (known := self._finished(t, signs)) is not None]
         keys = {known.trial.number: known.keys for known in finished}
         pending = self._all_pending(trials, except_number)
@@ -81,7 +82,7 @@ class HistoryReader:
         self, study: optuna.Study, trials: Sequence[FrozenTrial], *, except_number: int
     ) -> set[str]:
         """The keys that must not be repeated: `read(...).taken`, without the rest of it."""
-        signs = _signs(study)
+        signs = direction_signs(study.directions)
         found: set[str] = set()
         for trial in trials:
             if (known := self._finished(trial, signs)) is not None:
@@ -119,23 +120,23 @@ class HistoryReader:
             unknown if pruned else values,
             pruned,
             trial.datetime_complete or datetime.max,
-            trial.constraints,
+            constraints_of(trial),
         )
         keys = {architecture.key}
-        if trial.system_attrs.get(PROPOSAL_ATTRIBUTE) != str(architecture):
+        if read_text(trial.system_attrs, PROPOSAL_ATTRIBUTE) != str(architecture):
             # In a study with conditional parameters a trial uses only some of those proposed.
             proposed = self._proposed(trial)
             keys |= set() if proposed is None else {proposed.key}
         return _Finished(trial, observation, frozenset(keys))
 
     def _pending(self, trial: FrozenTrial) -> Architecture | None:
-        known = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+        known = {**read_mapping(trial.system_attrs, "fixed_params"), **trial.params}
         if set(known) >= set(self._space.distributions):
             return self._space.read(known)
         return self._proposed(trial) or self._space.read(known)
 
     def _proposed(self, trial: FrozenTrial) -> Architecture | None:
-        text = trial.system_attrs.get(PROPOSAL_ATTRIBUTE)
+        text = read_text(trial.system_attrs, PROPOSAL_ATTRIBUTE)
         if text is None:
             return None
         known = self._proposals.get(trial.number)
@@ -148,10 +149,6 @@ class HistoryReader:
             return self._space.parse(text)
         except ValueError:  # half-written or of another space: it cannot be told what it is
             return None
-
-
-def _signs(study: optuna.Study) -> list[float]:
-    return [-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in study.directions]
 
 
 def _observations(finished: Sequence[_Finished], signs: Sequence[float]) -> list[Observation]:

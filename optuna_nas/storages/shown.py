@@ -15,8 +15,9 @@ from collections.abc import Container
 from typing import TypeVar
 
 from optuna.storages import BaseStorage
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
+
+from optuna_nas._ranking import Standing, constraints_of
 
 __all__ = ["show_constraints"]
 
@@ -42,12 +43,14 @@ def show_constraints(storage: S) -> S:
         return [_with_list(trial) for trial in read(study_id, deepcopy, states)]
 
     def get_best_trial(study_id: int) -> FrozenTrial:
-        complete = get_all_trials(study_id, False, (TrialState.COMPLETE,))
+        complete = read(study_id, False, (TrialState.COMPLETE,))
         if not complete:
             raise ValueError("No trial is complete yet.")
-        [direction] = storage.get_study_directions(study_id)
-        sign = -1 if direction == StudyDirection.MAXIMIZE else 1
-        return min(complete, key=lambda trial: (_violation(trial), sign * (trial.value or 0.0)))
+        directions = storage.get_study_directions(study_id)
+        best = min(
+            complete, key=lambda t: (Standing.of(t, t.values or (), directions).order, t.number)
+        )
+        return _with_list(best)
 
     storage.get_all_trials = get_all_trials  # type: ignore[method-assign]
     storage.get_best_trial = get_best_trial  # type: ignore[method-assign]
@@ -56,14 +59,9 @@ def show_constraints(storage: S) -> S:
 
 def _with_list(trial: FrozenTrial) -> FrozenTrial:
     """The trial, or a copy with the list if it has constraints."""
-    values = list(trial.constraints.values())
+    values = list(constraints_of(trial).values())
     if not values:
         return trial
     shown = copy.copy(trial)
     shown.system_attrs = {**trial.system_attrs, _READ_BY_DASHBOARD: values}
     return shown
-
-
-def _violation(trial: FrozenTrial) -> float:
-    values: list[float] = trial.system_attrs.get(_READ_BY_DASHBOARD, [])
-    return sum(max(0.0, value) for value in values)

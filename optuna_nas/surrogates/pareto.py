@@ -14,6 +14,8 @@ from __future__ import annotations
 import numpy as np
 from optuna._hypervolume import get_non_dominated_box_bounds
 
+from optuna_nas._ranking import on_front
+
 _MARGIN = 0.1
 """The reference point lies this share of the extent of all values beyond the worst ones."""
 
@@ -56,8 +58,7 @@ def crowding_distances(values: np.ndarray) -> np.ndarray:
 def front_of(values: np.ndarray) -> np.ndarray:
     """Return the different vectors that no other one dominates, `f x k`, sorted."""
     distinct = np.unique(values, axis=0)
-    dominated = (distinct[:, None] <= distinct).all(axis=2).sum(axis=0) > 1
-    return np.asarray(distinct[~dominated])
+    return np.asarray(distinct[on_front(distinct)])
 
 
 def reference_point(values: np.ndarray) -> np.ndarray:

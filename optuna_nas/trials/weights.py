@@ -5,9 +5,8 @@ writes its weights if it is among the best `keep`, and deletes those that no lon
 one has no better, so no worker ever deletes it. Two workers that finish at once may leave one file
 too many; the next one removes it.
 
-A trial's rank is the number of kept trials that are better: for one objective by a better value,
-for several at least as good in all and better in one. Equal ranks go by trial number. A NaN and an
-infeasible trial rank last.
+Which trial is better, :mod:`optuna_nas._ranking` says. While none is feasible, those that violate
+their constraints least are kept.
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ from typing import Any
 
 import optuna
 import torch
-from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial
 
+from optuna_nas._attributes import as_number
+from optuna_nas._ranking import Standing, ranking
 from optuna_nas.artifacts import ArtifactPlace, open_artifacts
 from optuna_nas.trials.states import CorruptStateError, read_state, write_state
 
@@ -56,20 +55,20 @@ def keep_weights(
         OSError: If the file cannot be written.
     """
     study, frozen = trial.study, trial.storage.get_trial(trial._trial_id)
-    losses = _trial_losses(values, study.directions, frozen)
-    ranking = _ranking({**_kept_losses(study), trial.number: losses})
-    kept = trial.number in ranking[:keep]
+    standing = Standing.of(frozen, values, study.directions)
+    ranked = ranking({**_kept(study), trial.number: standing})
+    kept = trial.number in ranked[:keep]
     if kept:
         header = {
             "kind": "weights",
             "study": study.study_name,
             "run": frozen.system_attrs[RUN_ATTR],
             "trial": trial.number,
-            "losses": losses,
+            "losses": list(standing.losses),
         }
         write_state(place.weights(study.study_name, trial.number), weights, header)
-        _remember(study, trial.number, losses)
-    for number in ranking[keep:]:
+        _remember(study, trial.number, standing)
+    for number in ranked[keep:]:
         if number != trial.number:
             place.weights(study.study_name, number).remove()
             _remember(study, number, None)
@@ -78,7 +77,7 @@ def keep_weights(
 
 def kept_trials(study: optuna.Study) -> list[int]:
     """Return the numbers of the trials whose weights are kept."""
-    return sorted(_kept_losses(study))
+    return sorted(_kept(study))
 
 
 def load_weights(
@@ -113,33 +112,32 @@ def load_weights(
     return state
 
 
-def _trial_losses(
-    values: Sequence[float], directions: Sequence[StudyDirection], trial: FrozenTrial
-) -> list[float]:
-    """Turn a trial's values so that lower is better, and worst if it is infeasible."""
-    if len(values) != len(directions):
-        raise ValueError(f"{values=}: one number for each of the directions {directions}.")
-    if any(constraint > 0 for constraint in trial.constraints.values()):
-        return [math.inf] * len(values)
-    losses = [
-        float(value) if direction == StudyDirection.MINIMIZE else -float(value)
-        for value, direction in zip(values, directions, strict=True)
-    ]
-    return [math.inf if math.isnan(loss) else loss for loss in losses]
-
-
-def _kept_losses(study: optuna.Study) -> dict[int, list[float]]:
+def _kept(study: optuna.Study) -> dict[int, Standing]:
+    """How good the trials are whose weights are kept, by number."""
     attributes = study._storage.get_study_system_attrs(study._study_id)
-    return {
-        int(name.removeprefix(_KEPT_ATTR)): losses
-        for name, losses in attributes.items()
-        if name.startswith(_KEPT_ATTR) and losses is not None
-    }
+    kept = {}
+    for name, stored in attributes.items():
+        number = name.removeprefix(_KEPT_ATTR)
+        if number != name and number.isdecimal():
+            standing = _read(stored, len(study.directions))
+            if standing is not None:
+                kept[int(number)] = standing
+    return kept
 
 
-def _remember(study: optuna.Study, number: int, losses: list[float] | None) -> None:
+def _read(stored: object, objectives: int) -> Standing | None:
+    """Read what :func:`_remember` wrote; an earlier version left out the violation."""
+    numbers = [as_number(n) for n in stored] if isinstance(stored, list) else []
+    found = tuple(float(n) for n in numbers if n is not None and not math.isnan(n))
+    if len(found) != len(numbers) or len(numbers) not in (objectives, objectives + 1):
+        return None
+    return Standing(found[:objectives], *found[objectives:])
+
+
+def _remember(study: optuna.Study, number: int, standing: Standing | None) -> None:
     """Say how good the trial is whose weights are kept, None if they no longer are."""
-    study._storage.set_study_system_attr(study._study_id, f"{_KEPT_ATTR}{number}", losses)
+    stored = None if standing is None else [*standing.losses, standing.violation]
+    study._storage.set_study_system_attr(study._study_id, f"{_KEPT_ATTR}{number}", stored)
 
 
 def _is_current(header: Mapping[str, Any], study: optuna.Study) -> bool:
@@ -152,17 +150,3 @@ def _is_current(header: Mapping[str, Any], study: optuna.Study) -> bool:
     except KeyError:
         return False
     return bool(storage.get_trial_system_attrs(trial_id).get(RUN_ATTR) == header["run"])
-
-
-def _ranking(losses: Mapping[int, Sequence[float]]) -> list[int]:
-    """Order trial numbers from best to worst."""
-
-    def rank(number: int) -> tuple[int, int]:
-        own = losses[number]
-        better = sum(
-            all(a <= b for a, b in zip(other, own, strict=True)) and list(other) != list(own)
-            for other in losses.values()
-        )
-        return better, number
-
-    return sorted(losses, key=rank)

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from optuna.trial import TrialState
 
 from optuna_nas._choices import choose
+from optuna_nas._ranking import direction_signs
 from optuna_nas.samplers._history import Observation
 from optuna_nas.samplers._reading import HistoryReader
 from optuna_nas.spaces import FlatSpace, SearchSpace
 from optuna_nas.surrogates import Encoding, Predictor, TargetTransform
 from optuna_nas.surrogates.names import ENCODINGS, PREDICTORS, TARGETS
-from optuna_nas.visualization.records import direction_signs, objective_name, stored_space
+from optuna_nas.visualization.records import objective_name, stored_space
 
 if TYPE_CHECKING:
     import optuna
@@ -145,7 +146,8 @@ def read_evidence(
     learnt = transform(errors)
     if learnt.max() == learnt.min():
         return "All values are equal, so there is nothing to predict."
-    return Evidence(space, observations, errors, learnt, direction_signs(study)[objective])
+    sign = direction_signs(study.directions)[objective]
+    return Evidence(space, observations, errors, learnt, sign)
 
 
 def _flat_space(trials: Sequence[optuna.trial.FrozenTrial]) -> FlatSpace | None:

@@ -16,10 +16,9 @@ import optuna
 import plotly.graph_objects as go
 from optuna.trial import TrialState
 
+from optuna_nas._ranking import best_trials, direction_signs
 from optuna_nas.visualization.records import (
     TrialRecord,
-    best_records,
-    direction_signs,
     objective_name,
     objective_names,
     read_records,
@@ -58,7 +57,7 @@ def plot_history(study: optuna.Study, *, objective: int = 0) -> go.Figure:
         ValueError: There is no such objective.
     """
     name = objective_name(study, objective)
-    sign = direction_signs(study)[objective]
+    sign = direction_signs(study.directions)[objective]
     figure = new_figure("Optimisation history", "Trial", axis_name(name))
     records = [record for record in read_records(study) if record.finished]
     if not records:
@@ -162,7 +161,7 @@ def plot_learning_curves(study: optuna.Study, *, step: str = "epoch") -> go.Figu
     records = [record for record in everything if record.curve]
     if not records:
         return empty_note(figure, "No trial has reported a value yet.")
-    best = {record.number for record in best_records(study, everything)}
+    best = {t.number for t in best_trials(study.get_trials(deepcopy=False), study.directions)}
     stride = -(-sum(len(record.curve) for record in records) // _MAX_POINTS)
     drawn = [r for i, r in enumerate(records) if i % stride == 0 or r.number in best]
     if len(drawn) < len(records):

@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING
 
-from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from optuna_nas._accuracy import Examples, examples_of, standard_error
+from optuna_nas._attributes import as_number, read_list, read_number, read_text
+from optuna_nas._ranking import is_feasible, ranked_trials
 from optuna_nas.spaces import recall_space
 from optuna_nas.spaces.base import INVALID_REASON
 
@@ -25,10 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "TrialRecord",
-    "best_records",
-    "direction_signs",
     "objective_name",
     "objective_names",
+    "ranked_records",
     "read_records",
     "stored_space",
     "value_errors",
@@ -96,44 +96,24 @@ def read_records(study: optuna.Study) -> list[TrialRecord]:
     continued = {
         history[-1]: trial.number
         for trial in trials
-        if (history := trial.system_attrs.get("retry_history"))
+        if (history := read_list(trial.system_attrs, "retry_history", int))
     }
     return [_record(trial, space, names, continued) for trial in trials]
 
 
-def best_records(study: optuna.Study, records: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Return the best trial, or with several objectives the Pareto front; feasible ones only.
+def ranked_records(study: optuna.Study, records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Return the trials that may be the best (:mod:`optuna_nas._ranking`).
 
     Args:
         study: The study.
         records: Its trials.
 
     Returns:
-        One trial for one objective, none before a trial has finished; the front by number.
+        Those of one objective best first; with several objectives the Pareto front by number.
     """
-    signs = direction_signs(study)
-    losses = {
-        record.number: [s * v for s, v in zip(signs, record.values, strict=True)]
-        for record in records
-        if record.finished and record.feasible
-    }
-    if len(signs) == 1:
-        best = min(losses, key=lambda number: (losses[number][0], number), default=None)
-        return [record for record in records if record.number == best]
-    # What dominates a trial comes before it in lexicographic order.
-    front: dict[int, list[float]] = {}
-    for number, own in sorted(losses.items(), key=lambda item: (item[1], item[0])):
-        if not any(
-            other != own and all(a <= b for a, b in zip(other, own, strict=True))
-            for other in front.values()
-        ):
-            front[number] = own
-    return [record for record in records if record.number in front]
-
-
-def direction_signs(study: optuna.Study) -> list[int]:
-    """Return for each objective what turns its values so that lower is better: 1 or -1."""
-    return [-1 if d == StudyDirection.MAXIMIZE else 1 for d in study.directions]
+    by_number = {record.number: record for record in records}
+    ranked = ranked_trials(study.get_trials(deepcopy=False), study.directions)
+    return [by_number[trial.number] for trial in ranked if trial.number in by_number]
 
 
 def objective_names(study: optuna.Study) -> list[str]:
@@ -178,23 +158,23 @@ def _record(
     complete = trial.state == TrialState.COMPLETE
     values = tuple(trial.values) if complete and trial.values else ()
     validation, test = (examples_of(trial.user_attrs, name) for name in ("validation", "test"))
-    test_accuracy = _number(trial, "test_accuracy")
+    test_accuracy = read_number(trial.user_attrs, "test_accuracy")
     return TrialRecord(
         number=trial.number,
         state=trial.state,
         values=values,
-        feasible=_is_feasible(trial),
+        feasible=is_feasible(trial),
         curve=tuple(point for point in curve if math.isfinite(point[1])),
         epochs=len(curve),
         architecture=_architecture(trial, space),
-        parameters=_number(trial, "parameters"),
-        flops=_number(trial, "flops"),
+        parameters=read_number(trial.user_attrs, "parameters"),
+        flops=read_number(trial.user_attrs, "flops"),
         test_accuracy=test_accuracy,
         value_errors=value_errors(trial, names),
         test_error=_error(test_accuracy, test),
         validation_examples=validation,
         test_examples=test,
-        seconds=_number(trial, "seconds"),
+        seconds=read_number(trial.user_attrs, "seconds"),
         reason=_reason(trial, len(curve), continued.get(trial.number)),
         continued_by=continued.get(trial.number),
     )
@@ -212,7 +192,8 @@ def value_errors(trial: FrozenTrial, names: Sequence[str]) -> tuple[float | None
     """
     values = trial.values if trial.state == TrialState.COMPLETE and trial.values else ()
     examples = examples_of(trial.user_attrs, "validation")
-    if len(values) == 1 and (accuracy := _number(trial, "validation_accuracy")) is not None:
+    accuracy = read_number(trial.user_attrs, "validation_accuracy")
+    if len(values) == 1 and accuracy is not None:
         return (_error(accuracy, examples),)
     return tuple(
         _error(value if "accuracy" in name.lower() else None, examples)
@@ -226,51 +207,33 @@ def _error(accuracy: float | None, examples: Examples | None) -> float | None:
     return standard_error(accuracy, examples.number)
 
 
-def _is_feasible(trial: FrozenTrial) -> bool:
-    return all(constraint <= 0 for constraint in trial.constraints.values())
-
-
 def _curve(trial: FrozenTrial) -> list[tuple[int, float]]:
     """The reported values by epoch; those of several objectives are in a user attribute."""
     if trial.intermediate_values:
         return sorted(trial.intermediate_values.items())
-    stored = trial.user_attrs.get(_CURVE_ATTRIBUTE)
-    if not isinstance(stored, list):
-        return []
-    pairs = (point for point in stored if isinstance(point, list) and len(point) == 2)
-    return sorted((e, float(v)) for e, v in pairs if isinstance(e, int) and _is_number(v))
+    stored = read_list(trial.user_attrs, _CURVE_ATTRIBUTE, list)
+    pairs = (point for point in stored if len(point) == 2 and type(point[0]) is int)
+    return sorted((e, float(number)) for e, v in pairs if (number := as_number(v)) is not None)
 
 
 def _architecture(trial: FrozenTrial, space: SearchSpace | None) -> str:
-    text = trial.user_attrs.get("architecture")
-    if isinstance(text, str) or space is None:
-        return text if isinstance(text, str) else ""
+    text = read_text(trial.user_attrs, "architecture")
+    if text is not None or space is None:
+        return text or ""
     architecture = space.read(trial.params)
     return "" if architecture is None else str(architecture)
-
-
-def _number(trial: FrozenTrial, name: str) -> float | None:
-    value = trial.user_attrs.get(name)
-    return value if _is_number(value) and math.isfinite(value) else None
-
-
-def _is_number(value: Any) -> TypeGuard[float]:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _reason(trial: FrozenTrial, epochs: int, continued: int | None) -> str:
     if continued is not None:
         return f"interrupted; trial {continued} goes on with it"
-    if trial.state == TrialState.COMPLETE and not _is_feasible(trial):
+    if trial.state == TrialState.COMPLETE and not is_feasible(trial):
         return "infeasible"
     if trial.state not in (TrialState.PRUNED, TrialState.FAIL):
         return ""
-    invalid = trial.user_attrs.get(INVALID_REASON)
-    if isinstance(invalid, str):
-        return invalid
-    reason = trial.user_attrs.get(_REASON_ATTRIBUTE)
-    if isinstance(reason, str) and reason:
-        return reason
+    for attribute in (INVALID_REASON, _REASON_ATTRIBUTE):
+        if reason := read_text(trial.user_attrs, attribute):
+            return reason
     verb = "stopped" if trial.state == TrialState.PRUNED else "failed"
     when = f"after {epochs} report{'s'[: epochs != 1]}" if epochs else "before its first report"
     return f"{verb} {when}"

@@ -28,6 +28,7 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 from plotly.offline import get_plotlyjs
 
+from optuna_nas._ranking import direction_signs
 from optuna_nas._version import __version__
 from optuna_nas.artifacts import ArtifactPlace, open_artifacts
 from optuna_nas.artifacts.atomic import write_atomically
@@ -47,9 +48,8 @@ from optuna_nas.visualization.path_importance import plot_path_importance
 from optuna_nas.visualization.prediction_figures import plot_predictions
 from optuna_nas.visualization.records import (
     TrialRecord,
-    best_records,
-    direction_signs,
     objective_names,
+    ranked_records,
     read_records,
     stored_space,
 )
@@ -118,11 +118,12 @@ def _render(
     study: optuna.Study, title: str, parts: ReportParts, place: ArtifactPlace | None
 ) -> str:
     records = read_records(study)
-    best = best_records(study, records)
+    ranked = ranked_records(study, records)
+    best = ranked if len(study.directions) > 1 else ranked[:1]
     template = _template()
     plotly_js = Markup(get_plotlyjs())
     page_js = Markup("".join(template.blocks["script"](template.new_context())))
-    pictures = _pictures(study, _ranked(study, records), parts, _MAX_CELLS)
+    pictures = _pictures(study, ranked, parts, _MAX_CELLS)
     drawn = [drawing for record, drawing in pictures if record in best]
     return template.render(
         title=title,
@@ -186,15 +187,6 @@ def _wall_time(study: optuna.Study) -> float | None:
     starts = [trial.datetime_start for trial in trials if trial.datetime_start]
     ends = [trial.datetime_complete for trial in trials if trial.datetime_complete]
     return (max(ends) - min(starts)).total_seconds() if starts and ends else None
-
-
-def _ranked(study: optuna.Study, records: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """The finished trials, best first; with several objectives only those on the front."""
-    if len(study.directions) > 1:
-        return best_records(study, records)
-    [sign] = direction_signs(study)
-    finished = [record for record in records if record.finished and record.feasible]
-    return sorted(finished, key=lambda record: (sign * record.values[0], record.number))
 
 
 def _pictures(
@@ -281,7 +273,7 @@ def _extremes(study: optuna.Study, front: Sequence[TrialRecord]) -> list[float]:
     """The best value of each objective; it is on the front."""
     return [
         sign * min(sign * record.values[i] for record in front)
-        for i, sign in enumerate(direction_signs(study))
+        for i, sign in enumerate(direction_signs(study.directions))
         if front
     ]
 

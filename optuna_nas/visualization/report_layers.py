@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from optuna_nas._ranking import direction_signs
 from optuna_nas.spaces import LayerDropSpace
 from optuna_nas.visualization.records import (
     TrialRecord,
-    direction_signs,
     read_records,
     stored_space,
 )
@@ -80,7 +80,7 @@ def plot_layer_map(study: optuna.Study) -> go.Figure:
         y=[str(record.number) for record in ranked],
         z=np.where(masks > 0, values[:, None], np.nan).tolist(),
         colorscale=[[0, FAINT], [1, BEST]],
-        reversescale=direction_signs(study)[0] > 0,  # values of which less is better
+        reversescale=direction_signs(study.directions)[0] > 0,  # values of which less is better
         hovertemplate="trial %{y}, layer %{x}: %{z:.4g}<extra></extra>",
         xgap=2,
         ygap=1,
@@ -95,7 +95,7 @@ def plot_layer_map(study: optuna.Study) -> go.Figure:
 def _ranked(study: optuna.Study, space: LayerDropSpace) -> tuple[list[TrialRecord], np.ndarray]:
     """The finished feasible trials, the best first, and their masks `n x L`."""
     trials = study.get_trials(deepcopy=False)
-    sign = direction_signs(study)[0]
+    sign = direction_signs(study.directions)[0]
     ranked, masks = [], []
     finished = [record for record in read_records(study) if record.finished and record.feasible]
     for record in sorted(finished, key=lambda record: (sign * record.values[0], record.number)):

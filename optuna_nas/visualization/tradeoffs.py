@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, get_args
 
-from optuna_nas.visualization.records import (
-    best_records,
-    direction_signs,
-    objective_name,
-    read_records,
-)
+from optuna_nas._ranking import direction_signs
+from optuna_nas.visualization.records import objective_name, ranked_records, read_records
 from optuna_nas.visualization.style import (
     BEST,
     COMPLETE,
@@ -52,7 +48,7 @@ def plot_accuracy_size(
     if size not in _SIZES:
         raise ValueError(f"`size` is {size!r}; allowed are {get_args(Size)}.")
     name = objective_name(study, objective)
-    sign = direction_signs(study)[objective]
+    sign = direction_signs(study.directions)[objective]
     figure = new_figure("Quality and size", _SIZES[size], axis_name(name))
     records = [r for r in read_records(study) if r.finished and getattr(r, size) is not None]
     if not records:
@@ -64,7 +60,9 @@ def plot_accuracy_size(
         name="trial",
         marker={"color": COMPLETE, "size": 8, "opacity": 0.85},
     )
-    front = _front(sizes, [sign * value for value in values])
+    feasible = [i for i, record in enumerate(records) if record.feasible]
+    losses = [sign * values[i] for i in feasible]
+    front = [feasible[i] for i in _front([sizes[i] for i in feasible], losses)]
     smallest = [records[i] for i in front], [sizes[i] for i in front], [values[i] for i in front]
     figure.add_scatter(
         **{**trial_points(study, *smallest), "mode": "lines+markers"},
@@ -93,7 +91,7 @@ def plot_pareto_front(study: optuna.Study, *, objectives: tuple[int, int] = (0, 
     records = [record for record in read_records(study) if record.finished]
     if not records:
         return empty_note(figure, "No trial has finished with a finite value yet.")
-    front = best_records(study, records)
+    front = ranked_records(study, records)
     for name, group, marker in (
         ("trial", records, {"color": COMPLETE, "size": 7, "opacity": 0.75}),
         ("on the front", front, {"color": BEST, "size": 10}),

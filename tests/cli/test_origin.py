@@ -55,7 +55,7 @@ def test_of_several_objectives_the_front_counts() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--start-from=nas"], "`start-from` is 'nas', the study itself; allowed is another one"),
+        (["--start-from=nas"], "--start-from is 'nas', the study itself; allowed is another one"),
         (["--start-from=other"], "and there is no"),
     ],
 )

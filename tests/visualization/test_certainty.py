@@ -9,7 +9,7 @@ from optuna.trial import TrialState, create_trial
 
 from optuna_nas.visualization import plot_history
 from optuna_nas.visualization.certainty import level_trials, level_words
-from optuna_nas.visualization.records import best_records, read_records, value_errors
+from optuna_nas.visualization.records import ranked_records, read_records, value_errors
 from optuna_nas.visualization.report import write_report
 from optuna_nas.visualization.report_layers import LAYERS
 
@@ -27,7 +27,7 @@ def study_of(values: list[float], name: str = "validation accuracy", **user: Any
 
 def level(study: optuna.Study) -> list[int]:
     records = read_records(study)
-    [best] = best_records(study, records)
+    best, *_ = ranked_records(study, records)
     return [record.number for record in level_trials(best, records)]
 
 

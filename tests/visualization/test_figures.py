@@ -24,7 +24,7 @@ from optuna_nas.visualization.formats import (
     format_duration,
     format_value,
 )
-from optuna_nas.visualization.records import best_records, read_records
+from optuna_nas.visualization.records import ranked_records, read_records
 
 HOSTILE = "<b>bold</b><a href='https://example.com'>x</a> & %{x}"
 ESCAPED = "&lt;b&gt;bold&lt;/b&gt;&lt;a href='https://example.com'&gt;x&lt;/a&gt; &amp; %{x}"
@@ -81,7 +81,7 @@ def test_infinite_and_infeasible_trials_are_never_the_best() -> None:
     trials, line = plot_history(study).data
     assert points(trials) == [(0, 1), (3, 2), (4, 9)]
     assert points(line) == [(0, 1), (3, 2), (4, 2)]
-    [best] = best_records(study, read_records(study))
+    best = ranked_records(study, read_records(study))[0]
     assert best.number == 3
 
 
@@ -179,7 +179,7 @@ def test_the_pareto_front_is_optunas() -> None:
 
     study.optimize(objective, n_trials=59)
     study.add_trial(create_trial(values=study.best_trials[0].values))  # equals are on the front
-    front = {record.number for record in best_records(study, read_records(study))}
+    front = {record.number for record in ranked_records(study, read_records(study))}
     assert front == {trial.number for trial in study.best_trials}
     everything, best = plot_pareto_front(study, objectives=(0, 2)).data
     assert len(everything.x) == 60
