@@ -6,7 +6,10 @@
 2. What is left, the tree with the tensors' names in it, becomes JSON in the metadata of the file,
    next to a header that says whose state it is. Dicts are written as pairs, so that integer keys
    (optimizers have them) stay integers.
-3. The file is replaced in one step: readers see the old one or the new one, never half of one.
+3. A checksum of the whole file joins the metadata: a SHA-256, made with zeros in its own place. A
+   file in which anything has changed since, a bit or a sector, is refused. Those of versions that
+   wrote none are read as they are.
+4. The file is replaced in one step: readers see the old one or the new one, never half of one.
 
 Values, shapes and dtypes survive to the last bit. Strides, devices and subclasses of dict do not:
 tensors come back contiguous on the CPU.
@@ -14,7 +17,9 @@ tensors come back contiguous on the CPU.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +34,11 @@ from optuna_nas.artifacts import StoredFile
 __all__ = ["CorruptStateError", "read_state", "write_state"]
 
 _KEY = "optuna_nas"
+_SUM_KEY = "optuna_nas_sha256"
+_SUM = re.compile(rb'"%s":"(.{64})' % _SUM_KEY.encode(), re.DOTALL)
+_NO_SUM = "0" * 64
+_LONGEST_HEADER = 100_000_000
+"""That of safetensors: what is longer is no file of it."""
 _FORMAT = 1
 _DTYPES = frozenset(
     {
@@ -59,8 +69,8 @@ def write_state(file: StoredFile, state: Mapping[Any, Any], header: Mapping[str,
     encoder = _Encoder()
     tree = encoder.encode(state, ())
     about = {"format": _FORMAT, "header": dict(header), "state": tree}
-    metadata = {"format": "pt", _KEY: json.dumps(about, separators=(",", ":"))}
-    file.write(save(encoder.tensors, metadata))
+    text = json.dumps(about, separators=(",", ":"))
+    file.write(_sealed(save(encoder.tensors, {"format": "pt", _KEY: text, _SUM_KEY: _NO_SUM})))
 
 
 def read_state(file: StoredFile) -> tuple[dict[Any, Any], dict[str, Any]]:
@@ -135,8 +145,37 @@ def _place(place: tuple[str, ...]) -> str:
     return "".join(f"[{key!r}]" for key in place)
 
 
+def _sealed(content: bytes) -> bytes:
+    """Put the checksum into the place that is kept for it."""
+    place = _SUM.search(content)
+    assert place is not None
+    digest = hashlib.sha256(content).hexdigest().encode()
+    return content[: place.start(1)] + digest + content[place.end(1) :]
+
+
+def _check_sum(path: Path) -> None:
+    """Compare a file with its checksum, if it has one.
+
+    Raises:
+        ValueError: It was changed since it was written.
+    """
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = file.read(min(length, _LONGEST_HEADER))
+        place = _SUM.search(header)
+        if place is None:
+            return
+        digest = hashlib.sha256(length.to_bytes(8, "little") + header[: place.start(1)])
+        digest.update(_NO_SUM.encode() + header[place.end(1) :])
+        while part := file.read(1 << 20):
+            digest.update(part)
+    if digest.hexdigest().encode() != place[1]:
+        raise ValueError("it is damaged: its checksum differs")
+
+
 def _read(path: Path, name: str) -> tuple[dict[str, Any], Any]:
     try:
+        _check_sum(path)
         with safetensors.safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {})[_KEY])
             if about["format"] != _FORMAT:

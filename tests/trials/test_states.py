@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 import os
 from pathlib import Path
@@ -192,6 +193,40 @@ def test_truncated_and_foreign_files(tmp_path: Path) -> None:
         read_state(path)
     with pytest.raises(FileNotFoundError):
         read_state(tmp_path / "none")
+
+
+def test_whatever_changes_in_a_file_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    state = {"model": {"w": torch.randn(3), "b": torch.arange(2)}, "epoch": 1, "curve": [0.5]}
+    write_state(path, state, {"kind": "test", "accuracy": 0.54})
+    content = path.read_bytes()
+    refused = 0
+    for place in range(len(content)):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        try:
+            restored, header = read_state(path)
+        except CorruptStateError:
+            refused += 1
+        else:  # the name of the checksum itself is damaged, and nothing else
+            assert header == {"kind": "test", "accuracy": 0.54}
+            assert_same(state, restored)
+    assert refused > len(content) - 20
+    for sector in range(0, len(content), 64):
+        path.write_bytes(content[:sector] + b"\0" * 64 + content[sector + 64 :])
+        with pytest.raises(CorruptStateError):
+            read_state(path)
+
+
+def test_a_file_of_a_version_without_checksums_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    tree = {"dict": [["w", {"tensor": "w"}], ["epoch", 3]]}
+    text = json.dumps({"format": 1, "header": {"kind": "test"}, "state": tree})
+    save_file({"w": torch.arange(3)}, path, {"format": "pt", "optuna_nas": text})
+    state, header = read_state(path)
+    assert_same(state, {"w": torch.arange(3), "epoch": 3})
+    assert header == {"kind": "test"}
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(

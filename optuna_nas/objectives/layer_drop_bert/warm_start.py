@@ -65,7 +65,7 @@ def warm_start(
     name = f"warm-starts/{hashlib.sha256(text.encode()).hexdigest()[:16]}"
     file = place.file(f"{name}.safetensors")
     with file.lock():
-        found = _read(file)
+        found = _read(file, settings)
         if found is None:
             unfinished = place.file(f"{name}.unfinished.safetensors")
             found = _train(make, Checkpoint(unfinished, _KIND, _KIND, settings))
@@ -75,13 +75,15 @@ def warm_start(
         return found
 
 
-def _read(file: StoredFile) -> WarmStart | None:
+def _read(file: StoredFile, settings: Mapping[str, Any]) -> WarmStart | None:
     try:
         weights, header = read_state(file)
+        if (header["kind"], header["settings"]) != (_KIND, json.loads(json.dumps(settings))):
+            raise CorruptStateError(f"{file} is of other settings.")
         return WarmStart(weights, float(header["accuracy"]))
     except FileNotFoundError:
         return None
-    except (CorruptStateError, LookupError) as error:
+    except (CorruptStateError, LookupError, TypeError, ValueError) as error:
         _logger.warning(f"The warm start is made anew: {error}")
         return None
 
