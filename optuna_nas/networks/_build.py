@@ -18,6 +18,7 @@ import torch
 from torch import nn
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
+from optuna_nas.networks.strided_pointwise import without_strided_kernels
 from optuna_nas.spaces import Architecture, SearchSpace
 
 
@@ -146,7 +147,9 @@ def build_network(
     )
     with weights_from(generator):
         network = recipe.build(architecture, options)
-    return convert_conv2d_weight_memory_format(network, torch.channels_last)
+    convert_conv2d_weight_memory_format(network, torch.channels_last)
+    without_strided_kernels(network)
+    return network
 
 
 def has_network(space: SearchSpace) -> bool:

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from optuna_nas.networks.strided_pointwise import StridedPointwise
+
 
 def zeros(x: torch.Tensor, channels: int, stride: int = 1) -> torch.Tensor:
     """Zeros of the shape that an operation with this stride would give `x`."""
@@ -32,8 +34,21 @@ class Zero(nn.Module):
 
 def same_conv(channels_in: int, channels_out: int, kernel_size: int, stride: int = 1) -> nn.Conv2d:
     """A convolution without bias that keeps the resolution, or divides it by the stride."""
-    padding = kernel_size // 2
-    return nn.Conv2d(channels_in, channels_out, kernel_size, stride, padding, bias=False)
+    conv = StridedPointwise if kernel_size == 1 and stride > 1 else nn.Conv2d
+    return conv(channels_in, channels_out, kernel_size, stride, kernel_size // 2, bias=False)
+
+
+def shifted_grid(x: torch.Tensor) -> torch.Tensor:
+    """Every second row and column, beginning with the second ones.
+
+    Args:
+        x: `B C H W`.
+
+    Returns:
+        `B C H/2 W/2`, rounded up; of odd sides the last line, which is not there, is zero.
+    """
+    height, width = x.shape[2:]
+    return F.pad(x[:, :, 1::2, 1::2], (0, width % 2, 0, height % 2))
 
 
 def relu_conv_norm(
@@ -119,18 +134,14 @@ class FactorizedReduce(nn.Module):
             raise ValueError(f"`channels_out` is {channels_out}; allowed is 2 or more.")
         half = channels_out // 2
         self.relu = nn.ReLU()
-        self.conv = nn.Conv2d(channels_in, half, 1, stride=2, bias=False)
-        self.shifted_conv = nn.Conv2d(channels_in, channels_out - half, 1, stride=2, bias=False)
+        self.conv = same_conv(channels_in, half, 1, stride=2)
+        self.shifted_conv = same_conv(channels_in, channels_out - half, 1)
         self.norm = nn.BatchNorm2d(channels_out)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map `B channels_in H W` to `B channels_out H/2 W/2`."""
         x = self.relu(x)
-        height, width = x.shape[2:]
-        shifted = x[:, :, 1:, 1:]
-        if height % 2 or width % 2:  # the shifted grid lacks a line
-            shifted = F.pad(shifted, (0, width % 2, 0, height % 2))
-        halves = torch.cat([self.conv(x), self.shifted_conv(shifted)], dim=1)
+        halves = torch.cat([self.conv(x), self.shifted_conv(shifted_grid(x))], dim=1)
         out: torch.Tensor = self.norm(halves)  # B channels_out H/2 W/2
         return out
 

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from optuna_nas.networks import operation
+from optuna_nas.networks.layers import same_conv, shifted_grid
 from optuna_nas.relaxations.depthwise import depthwise_conv
 from optuna_nas.relaxations.pointwise import PointwiseNorm
 from optuna_nas.relaxations.views import NodeViews, as_images, as_rows
@@ -136,9 +137,7 @@ class StackedConv(StackedOperation):
     def __init__(self, edges: int, channels: int, stride: int, *, kernel_size: int) -> None:
         super().__init__()
         self.edges = edges
-        self.conv = nn.Conv2d(
-            channels, edges * channels, kernel_size, stride, kernel_size // 2, bias=False
-        )
+        self.conv = same_conv(channels, edges * channels, kernel_size, stride)
         self.norm = _ScaledNorm(edges, channels)
 
     def forward(self, node: NodeViews, scale: torch.Tensor) -> torch.Tensor:
@@ -163,15 +162,14 @@ class StackedReduction(StackedOperation):
         if channels < 2:
             raise ValueError(f"`channels` is {channels}; allowed is 2 or more.")
         half = channels // 2
-        self.conv = nn.Conv2d(channels, edges * half, 1, stride=2, bias=False)
-        self.shifted_conv = nn.Conv2d(channels, edges * (channels - half), 1, stride=2, bias=False)
+        self.conv = same_conv(channels, edges * half, 1, stride=2)
+        self.shifted_conv = same_conv(channels, edges * (channels - half), 1)
         self.norm = _ScaledNorm(edges, channels)
 
     def forward(self, node: NodeViews, scale: torch.Tensor) -> torch.Tensor:
         """Compute the operation on all edges."""
-        height, width = node.values.shape[2:]
-        shifted = F.pad(node.relu[:, :, 1:, 1:], (0, width % 2, 0, height % 2))
-        first, second = self.conv(node.relu), self.shifted_conv(shifted)  # B E*C/2 H/2 W/2
+        first = self.conv(node.relu)  # B E*C/2 H/2 W/2
+        second = self.shifted_conv(shifted_grid(node.relu))
         halves = [as_rows(first, node.edges), as_rows(second, node.edges)]
         images = as_images(torch.cat(halves, dim=2), first.shape[2:])  # B E*C H/2 W/2
         return as_rows(self.norm(images, scale), node.edges)

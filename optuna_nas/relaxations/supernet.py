@@ -24,6 +24,7 @@ from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from optuna_nas._checks import checked_integer
 from optuna_nas.networks._build import weights_from
+from optuna_nas.networks.strided_pointwise import without_strided_kernels
 from optuna_nas.relaxations.cell import Edge
 from optuna_nas.relaxations.mixture import Mixture
 from optuna_nas.relaxations.pointwise import PointwiseNorm
@@ -154,8 +155,9 @@ def build_supernet(
             ),
             cells=checked_integer("cells", default_cells if cells is None else cells),
         )
-    converted: Supernet = convert_conv2d_weight_memory_format(network, torch.channels_last)
-    return converted
+    convert_conv2d_weight_memory_format(network, torch.channels_last)
+    without_strided_kernels(network)
+    return network
 
 
 @contextmanager

@@ -144,8 +144,8 @@ def test_the_configuration_describes_the_copy(found: tuple[str, Any], tmp_path: 
     thinned.save_pretrained(tmp_path)
     again = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
     tokens = torch.arange(3, 12)[None]
-    with torch.inference_mode():
-        assert torch.equal(again(tokens).logits, thinned(tokens).logits)
+    with torch.inference_mode():  # not to the last bit: the weights lie at other addresses
+        torch.testing.assert_close(again(tokens).logits, thinned(tokens).logits)
 
 
 def test_kinds_of_layers_go_with_them() -> None:
