@@ -25,7 +25,6 @@ from optuna.storages import (
     BaseStorage,
     GrpcStorageProxy,
     JournalStorage,
-    RetryHeartbeatStaleTrialCallback,
 )
 from optuna.storages._cached_storage import _CachedStorage
 from optuna.storages._grpc.server import make_server
@@ -51,6 +50,7 @@ from optuna_nas.storages import (
 from optuna_nas.storages.addresses import parse
 from optuna_nas.storages.patient import is_passing
 from optuna_nas.storages.redis_journal import RedisJournal, is_away
+from optuna_nas.storages.retries import RetryInterrupted
 from tests.servers import SharedServers
 
 FILES = ["sqlite:///study.db", "study.journal", "folder/study.log"]
@@ -160,7 +160,7 @@ def test_a_database_has_a_heartbeat(database: str) -> None:
     assert backend.get_heartbeat_interval() == HEARTBEAT_SECONDS
     assert backend.grace_period == GRACE_SECONDS > 2 * HEARTBEAT_SECONDS
     retry = backend.get_heartbeat_stale_trial_callback()
-    assert isinstance(retry, RetryHeartbeatStaleTrialCallback)
+    assert isinstance(retry, RetryInterrupted)
     assert retry._max_retry == MAX_RETRY
 
 

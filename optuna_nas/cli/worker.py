@@ -1,7 +1,8 @@
 """A worker process: runs trials of a study until the study has enough.
 
 The supervisor (:mod:`optuna_nas.cli.search`) starts it; it is not a command for people. A worker
-stops itself, its trial queued again, on Ctrl-C, on SIGTERM and when its supervisor is gone.
+stops itself, its trial queued again, on Ctrl-C, on SIGTERM and when its supervisor is gone: by
+exit code 130 if it soon is where that does no harm, else by 137 (see `interrupts`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from optuna_nas._interrupts import check_interrupted
 from optuna_nas.cli.interrupts import interruptible
 
 if TYPE_CHECKING:
@@ -44,7 +46,6 @@ def worker(
     parent: Annotated[int, typer.Option(help="Process without which the worker stops.")],
 ) -> None:
     """Run trials; the search's settings are read from standard input as JSON."""
-    # Ctrl-C comes from the terminal and again from the supervisor.
     with interruptible(once=True):
         try:
             _stop_with(parent)
@@ -74,6 +75,7 @@ def _work(index: int, threads: int, target: int, deadline: float) -> None:
     objective = _Claiming(config.make_objective())
     failures, unclaimed = _Failures(), Unclaimed(GRACE_SECONDS)
     while time.monotonic() < deadline and finished_trials(study) < target:
+        check_interrupted()
         if _has_room(study, target):
             _run_trial(study, objective, failures)
             failures.check()
@@ -130,12 +132,17 @@ class _Claiming:
         self.trial: optuna.Trial | None = None
 
     def __call__(self, trial: optuna.Trial) -> float | Sequence[float]:
-        from optuna_nas.trials.recovery import WORKER_ATTR, worker_identity
+        from optuna_nas.trials.recovery import (
+            WORKER_ATTR,
+            queued_if_interrupted,
+            worker_identity,
+        )
 
         self.trial = trial
-        identity = worker_identity(trial.number)
-        trial.storage.set_trial_system_attr(trial._trial_id, WORKER_ATTR, identity)
-        return self._objective(trial)
+        with queued_if_interrupted(trial):
+            identity = worker_identity(trial.number)
+            trial.storage.set_trial_system_attr(trial._trial_id, WORKER_ATTR, identity)
+            return self._objective(trial)
 
 
 def _run_trial(study: optuna.Study, objective: _Claiming, failures: _Failures) -> None:

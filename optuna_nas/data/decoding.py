@@ -18,6 +18,8 @@ import datasets
 import numpy as np
 import PIL.Image
 
+from optuna_nas._interrupts import check_interrupted
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -81,6 +83,7 @@ def _read(
     files = dataset.select_columns([column]).cast_column(column, datasets.Image(decode=False))
     position = 0
     for batch in files.select(rows[order]).iter(batch_size=_READ_ROWS):
+        check_interrupted()
         for file in batch[column]:
             index = int(order[position])
             try:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from optuna_nas._interrupts import check_interrupted
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -141,9 +143,11 @@ def _batches(
             strict=True,
         )
         for images, labels in pairs:
+            check_interrupted()
             yield images.to(device), labels.to(device)
         return
     order = torch.randperm(len(split), generator=generator, device=generator.device)
     for rows in torch.split(order.to(split.images.device), batch_size):
+        check_interrupted()
         if len(rows) > 1:
             yield split.images[rows].to(device), split.labels[rows].to(device)

@@ -42,7 +42,7 @@ from optuna_nas.objectives.training import (
     chosen_augmentation,
 )
 from optuna_nas.spaces import SearchSpace
-from optuna_nas.trials import TrialRun
+from optuna_nas.trials import TrialRun, queued_if_interrupted
 from optuna_nas.visualization.cells import cell_svg
 
 if TYPE_CHECKING:
@@ -185,7 +185,8 @@ class CellCNN:
             ValueError: The study does not maximise.
         """
         check_directions(trial, self.metric_names, self.directions)
-        return self._train(self.space.suggest(trial), trial)
+        with queued_if_interrupted(trial):
+            return self._train(self.space.suggest(trial), trial)
 
     def evaluate(self, params: Mapping[str, Any]) -> float:
         """Train the architecture with these parameters, outside of any study.

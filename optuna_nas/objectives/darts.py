@@ -252,7 +252,9 @@ class Darts:
         recipe = self.search.recipe(trial, self.augmentation)
         chosen = {k: v for k, v in vars(recipe).items() if k != "augmentation"}
         with TrialRun(trial, self.artifacts, fingerprint={**chosen, **self.settings()}) as run:
-            return self._search(trial, run, recipe)
+            value = self._search(trial, run, recipe)
+            run.finish(value)
+            return value
 
     def evaluate(self, params: Mapping[str, Any]) -> float:
         """Search once, outside of any study.

@@ -24,7 +24,6 @@ from optuna.storages import (
     BaseStorage,
     GrpcStorageProxy,
     JournalStorage,
-    RetryHeartbeatStaleTrialCallback,
     get_storage,
 )
 from sqlalchemy.engine import URL
@@ -45,6 +44,7 @@ from optuna_nas.storages.addresses import (
 from optuna_nas.storages.file_journal import FileJournal
 from optuna_nas.storages.long_attributes import allow_long_attributes
 from optuna_nas.storages.patient import PatientStorage, is_passing
+from optuna_nas.storages.retries import RetryInterrupted
 
 __all__ = [
     "GRACE_SECONDS",
@@ -205,7 +205,7 @@ def _database(url: URL) -> PatientStorage:
             engine_kwargs={"pool_pre_ping": True, "connect_args": options, **pool},
             heartbeat_interval=HEARTBEAT_SECONDS,
             grace_period=GRACE_SECONDS,
-            heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(MAX_RETRY),
+            heartbeat_stale_trial_callback=RetryInterrupted(MAX_RETRY),
         )
 
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import optuna
 
+from optuna_nas._interrupts import check_interrupted, held_back
 from optuna_nas.storages.addresses import without_passwords
 
 __all__ = ["LONGEST_PAUSE_SECONDS", "Patience"]
@@ -26,7 +27,8 @@ class Patience:
     """Does operations, which must leave nothing behind when they fail, until they succeed.
 
     The first pause is 0.1 seconds, each is twice as long as the one before, up to 5. The user is
-    told once that something is waited for, and once that it is over.
+    told once that something is waited for, and once that it is over. An interrupt waits for the
+    operation, which would else leave a lock, and ends the waiting.
 
     Args:
         seconds: How long an operation is tried again.
@@ -51,7 +53,8 @@ class Patience:
         try:
             while True:
                 try:
-                    result = operation()
+                    with held_back():
+                        result = operation()
                 except Exception as error:
                     if not self._passing(error) or time.monotonic() > end:
                         raise
@@ -63,6 +66,7 @@ class Patience:
                     if waiting:
                         _logger.warning("The database answers again.")
                     return result
+                check_interrupted()
                 time.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
         finally:

@@ -12,7 +12,8 @@ file at once: none of that should end a search of days.
    nobody's: :func:`optuna_nas.trials.recover_interrupted` finds it after the grace period. One
    that was queued in that moment may be queued twice.
 3. While the database was away, nobody's heartbeat could be heard. So right after that no worker
-   is taken for dead.
+   is taken for dead. Nor is one right after the database's clock was set, which shows by the clock
+   of this process, and never one that is seen to be alive on this machine.
 4. SQLite lets two processes read that a trial is waiting before either has said that it takes it,
    and both would run it. There a change of a trial's state takes the lock for writing before it
    reads.
@@ -21,6 +22,7 @@ file at once: none of that should end a search of days.
 from __future__ import annotations
 
 import functools
+import math
 import threading
 import time
 import weakref
@@ -33,12 +35,16 @@ from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, PendingRollbackError
 
+from optuna_nas.storages.heartbeats import database_time
 from optuna_nas.storages.patience import LONGEST_PAUSE_SECONDS, Patience
+from optuna_nas.storages.workers import Fate, worker_fate
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
 __all__ = ["PatientStorage", "is_passing"]
+
+_CLOCK_TOLERANCE_SECONDS = 30.0
 
 
 def is_passing(error: BaseException, *, sqlite: bool) -> bool:
@@ -71,6 +77,7 @@ class PatientStorage(RDBStorage):
         sqlite = url.startswith("sqlite")
         self._patiently = Patience(patience, functools.partial(is_passing, sqlite=sqlite))
         self._thread = threading.local()
+        self._clock = math.inf
         try:
             super().__init__(url, **options)
         except Exception:
@@ -113,14 +120,25 @@ class PatientStorage(RDBStorage):
 
     def _get_stale_trial_ids(self, study_id: int) -> list[int]:
         stale = self._patiently(lambda: RDBStorage._get_stale_trial_ids(self, study_id))
+        self._look_at_the_clock()
         silence = (self.heartbeat_interval or 0) + LONGEST_PAUSE_SECONDS
-        return [] if time.monotonic() - self._patiently.disturbed < silence else stale
+        if time.monotonic() - self._patiently.disturbed < silence:
+            return []
+        return [i for i in stale if worker_fate(self.get_trial(i)) != Fate.ALIVE]
+
+    def _look_at_the_clock(self) -> None:
+        """Notice that heartbeats look old because the database's clock was set."""
+        there = self._patiently(lambda: database_time(self)).timestamp() - time.monotonic()
+        if there - self._clock > _CLOCK_TOLERANCE_SECONDS:
+            self._patiently.disturbed = time.monotonic()
+        self._clock = there
 
     def __getstate__(self) -> dict[str, Any]:
         return {k: v for k, v in super().__getstate__().items() if k != "_thread"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._thread = threading.local()
+        self._clock = math.inf
         super().__setstate__(state)
         self._attend()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from optuna_nas.trials.recovery import Unclaimed, recover_interrupted
+from optuna_nas.trials.recovery import Unclaimed, queued_if_interrupted, recover_interrupted
 from optuna_nas.trials.run import TrialRun
 from optuna_nas.trials.states import CorruptStateError
 from optuna_nas.trials.weights import load_weights
@@ -12,5 +12,6 @@ __all__ = [
     "TrialRun",
     "Unclaimed",
     "load_weights",
+    "queued_if_interrupted",
     "recover_interrupted",
 ]

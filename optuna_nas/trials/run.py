@@ -13,10 +13,11 @@
 Report first, then checkpoint: a checkpoint holds the learning curve up to it, and the trial that
 continues from it reports that curve again, so pruners and plots see the whole of it.
 
-A trial that ends, complete or pruned, leaves no checkpoint. One that is interrupted by Ctrl-C and
-has a checkpoint is queued again, so that the same command goes on with it; one that is killed is
-taken up by `recover_interrupted` or by Optuna's heartbeat. A trial that fails by an error of its
-own keeps its checkpoint, but nothing retries it.
+A trial that ends, complete or pruned, leaves no checkpoint: its outcome is stored first, so that
+it is told even if its worker is killed before it can. One that is interrupted by Ctrl-C is queued
+again, so that the same command goes on with it, from its checkpoint if it has one; one that is
+killed is taken up by `recover_interrupted` or by Optuna's heartbeat. A trial that fails by an
+error of its own keeps its checkpoint, but nothing retries it.
 """
 
 from __future__ import annotations
@@ -34,10 +35,17 @@ import optuna
 import torch
 from optuna.trial import BaseTrial
 
+from optuna_nas._interrupts import check_interrupted, held_back
 from optuna_nas.artifacts import ArtifactPlace, open_artifacts
+from optuna_nas.storages.retries import remember_outcome
 from optuna_nas.trials.checkpoints import Checkpoint, Curve
 from optuna_nas.trials.publishing import publish
-from optuna_nas.trials.recovery import WORKER_ATTR, requeue, worker_identity
+from optuna_nas.trials.recovery import (
+    WORKER_ATTR,
+    queue_interrupted,
+    queued_if_interrupted,
+    worker_identity,
+)
 from optuna_nas.trials.weights import RUN_ATTR, keep_weights
 
 if TYPE_CHECKING:
@@ -93,9 +101,11 @@ class TrialRun:
         place = None if artifacts is None else open_artifacts(artifacts)
         self._place = place if self._live else None
         self._checkpoint: Checkpoint | None = None
+        self._finished = False
         self._known_epochs: frozenset[int] = frozenset()
         if self._live is not None:
-            self._register(self._live, settings)
+            with queued_if_interrupted(trial):
+                self._register(self._live, settings)
 
     def _register(self, trial: optuna.Trial, settings: Mapping[str, Any]) -> None:
         """Say which process runs the trial, and find the run it belongs to and its checkpoint."""
@@ -153,7 +163,9 @@ class TrialRun:
             TypeError: If the state holds anything else.
         """
         if self._checkpoint is not None:
-            self._checkpoint.save(state, self.curve)
+            with held_back():
+                self._checkpoint.save(state, self.curve)
+        check_interrupted()
 
     def restore(self) -> dict[str, Any] | None:
         """Return the state this trial's training was last saved in, or None to start from scratch.
@@ -207,8 +219,11 @@ class TrialRun:
     ) -> None:
         """End the training: keep the weights if they are among the best, and drop the checkpoint.
 
+        The value is stored, so that it is not lost if the trial is killed before it returns it.
+
         Args:
-            value: The trial's final value, or values. Needed to keep weights.
+            value: The trial's final value, or values, that it is about to return. Needed to keep
+                weights; without it, a trial that is killed now is trained again.
             weights: The final state dict.
             keep: How many trials' weights the study keeps.
 
@@ -217,12 +232,15 @@ class TrialRun:
         """
         if keep < 1:
             raise ValueError(f"{keep=} must be at least 1.")
-        if weights is not None:
-            if value is None:
-                raise ValueError("finish(weights=...) needs the trial's final value as well.")
-            self._keep(weights, value if isinstance(value, Sequence) else (value,), keep)
-        if self._checkpoint is not None:
-            self._checkpoint.remove()
+        if weights is not None and value is None:
+            raise ValueError("finish(weights=...) needs the trial's final value as well.")
+        with held_back():
+            if value is not None:
+                values = value if isinstance(value, Sequence) else (value,)
+                if weights is not None:
+                    self._keep(weights, values, keep)
+                self._remember([float(v) for v in values])
+            self._drop_checkpoint()
 
     def _keep(
         self, weights: Mapping[str, torch.Tensor], values: Sequence[float], keep: int
@@ -243,20 +261,36 @@ class TrialRun:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if isinstance(error, Exception) and str(error):
-            # Optuna keeps neither the message of a pruned trial nor that of an error.
-            self._trial.set_user_attr(REASON_ATTR, f"{error}"[:_LONGEST_REASON])
-        if kind is None or issubclass(kind, optuna.TrialPruned):
-            self.finish()
-        elif issubclass(kind, KeyboardInterrupt):
-            self._queue_again()
-
-    def _queue_again(self) -> None:
-        """Let the next worker go on from here, if there is a checkpoint to go on from."""
-        if self._live is None or self._checkpoint is None or not self._checkpoint.exists():
+        if isinstance(error, KeyboardInterrupt):
+            with held_back():
+                queue_interrupted(self._trial)
+                if self._finished:
+                    self._drop_checkpoint()
             return
-        requeue(self._live.study, self._live.storage.get_trial(self._live._trial_id))
-        _logger.info(f"Trial {self._live.number} is queued again, to go on from its checkpoint.")
+        with queued_if_interrupted(self._trial), held_back():
+            if isinstance(error, Exception):
+                # Optuna keeps neither the message of a pruned trial nor that of an error.
+                self._say_why(error)
+            if isinstance(error, optuna.TrialPruned):
+                self._remember(None)
+            if error is None or isinstance(error, optuna.TrialPruned):
+                self.finish()
+
+    def _say_why(self, error: Exception) -> None:
+        reason = str(error)
+        if not isinstance(error, optuna.TrialPruned):
+            reason = reason or type(error).__name__
+        if reason:
+            self._trial.set_user_attr(REASON_ATTR, reason[:_LONGEST_REASON])
+
+    def _remember(self, values: Sequence[float] | None) -> None:
+        if self._live is not None:
+            remember_outcome(self._live, values)
+        self._finished = True
+
+    def _drop_checkpoint(self) -> None:
+        if self._checkpoint is not None:
+            self._checkpoint.remove()
 
     @property
     def _is_multi_objective(self) -> bool:

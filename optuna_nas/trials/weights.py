@@ -21,7 +21,8 @@ import torch
 
 from optuna_nas._attributes import as_number
 from optuna_nas._ranking import Standing, ranking
-from optuna_nas.artifacts import ArtifactPlace, open_artifacts
+from optuna_nas.artifacts import ArtifactPlace, StoredFile, open_artifacts
+from optuna_nas.storages.retries import retry_history
 from optuna_nas.trials.states import CorruptStateError, read_state, write_state
 
 __all__ = ["keep_weights", "kept_trials", "load_weights"]
@@ -55,6 +56,8 @@ def keep_weights(
         OSError: If the file cannot be written.
     """
     study, frozen = trial.study, trial.storage.get_trial(trial._trial_id)
+    for number in retry_history(frozen):  # killed after it kept the same weights
+        _forget(place, study, number)
     standing = Standing.of(frozen, values, study.directions)
     ranked = ranking({**_kept(study), trial.number: standing})
     kept = trial.number in ranked[:keep]
@@ -70,8 +73,7 @@ def keep_weights(
         _remember(study, trial.number, standing)
     for number in ranked[keep:]:
         if number != trial.number:
-            place.weights(study.study_name, number).remove()
-            _remember(study, number, None)
+            _forget(place, study, number)
     return kept
 
 
@@ -98,7 +100,7 @@ def load_weights(
         CorruptStateError: If the file is damaged or belongs to an older study of the same name.
     """
     place = open_artifacts(artifacts)
-    file = place.weights(study.study_name, number)
+    file = _find(place, study, number)
     try:
         state, header = read_state(file)
     except FileNotFoundError:
@@ -110,6 +112,14 @@ def load_weights(
     if not _is_current(header, study):
         raise CorruptStateError(f"{file} is not from this study, but from one of the same name.")
     return state
+
+
+def _find(place: ArtifactPlace, study: optuna.Study, number: int) -> StoredFile:
+    """The weights of a trial, or of the one whose finished training it only told."""
+    trials, kept = study.get_trials(deepcopy=False), _kept(study)
+    before = retry_history(trials[number]) if number < len(trials) else []
+    found = next((n for n in (number, *reversed(before)) if n in kept), number)
+    return place.weights(study.study_name, found)
 
 
 def _kept(study: optuna.Study) -> dict[int, Standing]:
@@ -138,6 +148,12 @@ def _remember(study: optuna.Study, number: int, standing: Standing | None) -> No
     """Say how good the trial is whose weights are kept, None if they no longer are."""
     stored = None if standing is None else [*standing.losses, standing.violation]
     study._storage.set_study_system_attr(study._study_id, f"{_KEPT_ATTR}{number}", stored)
+
+
+def _forget(place: ArtifactPlace, study: optuna.Study, number: int) -> None:
+    if number in _kept(study):
+        place.weights(study.study_name, number).remove()
+        _remember(study, number, None)
 
 
 def _is_current(header: Mapping[str, Any], study: optuna.Study) -> bool:

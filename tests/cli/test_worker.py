@@ -21,6 +21,7 @@ import typer
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from optuna_nas import storages
+from optuna_nas._interrupts import check_interrupted
 from optuna_nas.cli import worker as module
 from optuna_nas.cli.config import SearchConfig
 from optuna_nas.storages import open_storage
@@ -303,16 +304,27 @@ def test_foreign_samplers_do_not_start_over_when_a_search_goes_on(
     assert len(set(values)) == 6
 
 
-def test_an_interrupt_ends_it(work: Callable[..., None], study: optuna.Study) -> None:
+@pytest.mark.parametrize("between_batches", [False, True])
+def test_an_interrupt_ends_it(
+    work: Callable[..., None], study: optuna.Study, between_batches: bool
+) -> None:
     def interrupted(trial: Trial) -> float:
+        x = objective(trial)
         if trial.number == 1:
             signal.raise_signal(signal.SIGINT)
-        return 0.5
+            if between_batches:
+                check_interrupted()
+        return x
 
     with pytest.raises(typer.Exit) as exit_:
         work(5, interrupted)
     assert exit_.value.exit_code == 130
-    assert states(study) == ["COMPLETE", "FAIL"]
+    if not between_batches:  # what was finished is told
+        assert states(study) == ["COMPLETE", "COMPLETE"]
+        return
+    assert states(study) == ["COMPLETE", "FAIL", "WAITING"]
+    assert study.trials[2].params == study.trials[1].params
+    check_interrupted()  # for those who work in this process after it
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -324,6 +336,7 @@ def test_a_second_signal_does_not_disturb_what_the_first_one_began(
     def interrupted(trial: Trial) -> float:
         try:
             signal.raise_signal(number)
+            check_interrupted()
             return 0.5
         finally:
             signal.raise_signal(signal.SIGINT)  # of the supervisor, after that of the terminal
@@ -345,8 +358,8 @@ def test_an_interrupt_in_a_destructor_is_not_lost(
 
     def interrupted(trial: Trial) -> float:
         Collected()
-        time.sleep(30)
-        return 0.5
+        while True:
+            check_interrupted()
 
     with pytest.raises(typer.Exit) as exit_:
         work(5, interrupted)

@@ -3,8 +3,12 @@ from __future__ import annotations
 import json
 import logging
 import math
+import signal
 import warnings
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import numpy as np
@@ -17,7 +21,11 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FixedTrial, TrialState
 
 from optuna_nas.artifacts import ArtifactFolder
-from optuna_nas.trials import TrialRun
+from optuna_nas.storages.retries import known_outcome
+from optuna_nas.trials import TrialRun, load_weights, recover_interrupted
+from optuna_nas.trials.recovery import WORKER_ATTR, queued_if_interrupted, worker_identity
+from optuna_nas.trials.weights import keep_weights, kept_trials
+from tests.trials.test_recovery import gone_process
 
 
 @pytest.fixture(params=["memory", "sqlite", "journal"])
@@ -262,7 +270,86 @@ def test_similar_names_have_their_own_folders() -> None:
     assert len({str(folder.checkpoint(name, 0)).lower() for name in names}) == len(names)
 
 
-def test_an_interrupted_trial_without_checkpoint_is_not_queued(tmp_path: Path) -> None:
+def interrupted_once(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What it does from the second time on."""
+    calls = []
+
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return function(*arguments, **keywords)
+
+    return call
+
+
+def train(trial: optuna.Trial, folder: Path) -> float:
+    """A training of two epochs whose value is that of its parameter."""
+    x = trial.suggest_float("x", 0, 1)
+    with TrialRun(trial, folder) as run:
+        state = run.restore() or {"epoch": -1}
+        for epoch in range(state["epoch"] + 1, 2):
+            run.log(trained=epoch)
+            run.report(x, epoch)
+            run.checkpoint({"epoch": epoch})
+        run.publish("note.txt", "a")
+        run.finish(x, {"w": torch.full((1,), x)})
+    return x
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "trials.run.worker_identity",
+        "trials.run.TrialRun.restore",
+        "trials.run.TrialRun.log",  # before the first checkpoint
+        "trials.run.TrialRun.checkpoint",
+        "trials.run.publish",
+        "trials.run.keep_weights",
+        "trials.run.remember_outcome",
+        "trials.checkpoints.Checkpoint.remove",
+        "trials.run.TrialRun.finish",
+    ],
+)
+def test_an_interrupted_trial_is_queued_wherever_it_was(
+    study: optuna.Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    study.enqueue_trial({"x": 0.25})
+    with monkeypatch.context() as patch:
+        place = f"optuna_nas.{place}"
+        patch.setattr(place, interrupted_once(resolve_name(place)))
+        with pytest.raises(KeyboardInterrupt):
+            study.optimize(lambda trial: train(trial, tmp_path), n_trials=1)
+    study.optimize(lambda trial: train(trial, tmp_path), n_trials=1)
+    assert study.trials[0].state == TrialState.FAIL
+    assert (study.trials[1].state, study.trials[1].value) == (TrialState.COMPLETE, 0.25)
+    assert study.trials[1].intermediate_values == {0: 0.25, 1: 0.25}
+    assert load_weights(tmp_path, study, 1)["w"].item() == 0.25
+    assert [t.state for t in study.trials[2:]] in ([], [TrialState.COMPLETE])
+    assert checkpoints(tmp_path) == []
+
+
+def test_an_interrupt_while_it_leaves_is_no_reason_to_train_again(tmp_path: Path) -> None:
+    study = optuna.create_study()
+
+    def objective(trial: optuna.Trial) -> float:
+        train(trial, tmp_path)
+        signal.raise_signal(signal.SIGINT)
+        return 0.5
+
+    def guarded(trial: optuna.Trial) -> float:
+        with queued_if_interrupted(trial):
+            return objective(trial)
+
+    with pytest.raises(KeyboardInterrupt):
+        study.optimize(guarded, n_trials=1)
+    assert [t.state.name for t in study.trials] == ["FAIL", "COMPLETE"]
+    assert study.trials[1].value == study.trials[0].params["x"]
+    assert study.trials[1].intermediate_values == study.trials[0].intermediate_values
+    assert load_weights(tmp_path, study, study.best_trial.number)
+
+
+def test_a_trial_of_which_nothing_is_known_is_not_queued(tmp_path: Path) -> None:
     study = optuna.create_study()
 
     def objective(trial: optuna.Trial) -> float:
@@ -272,6 +359,55 @@ def test_an_interrupted_trial_without_checkpoint_is_not_queued(tmp_path: Path) -
     with pytest.raises(KeyboardInterrupt):
         study.optimize(objective, n_trials=1)
     assert [trial.state for trial in study.trials] == [TrialState.FAIL]
+
+
+@pytest.mark.parametrize("pruned", [False, True])
+def test_a_training_that_was_finished_is_told_for_a_killed_worker(
+    study: optuna.Study, tmp_path: Path, pruned: bool
+) -> None:
+    trial = study.ask()
+    trial.suggest_float("x", 0, 1)
+    with suppress(optuna.TrialPruned), TrialRun(trial, tmp_path) as run:
+        trial.set_constraint("size", 0.5)
+        run.report(20.0 if pruned else 0.5, 0)
+        run.finish(0.75, {"w": torch.ones(1)})
+    assert checkpoints(tmp_path) == []
+    worker = {**worker_identity(0), "pid": gone_process()}  # killed before it tells
+    trial.storage.set_trial_system_attr(trial._trial_id, WORKER_ATTR, worker)
+    assert recover_interrupted(study) == []
+    [told] = study.trials
+    expected = (TrialState.PRUNED, 20.0) if pruned else (TrialState.COMPLETE, 0.75)
+    assert (told.state, told.value) == expected
+    assert told.constraints == {"size": 0.5}
+    assert study.ask().number == 1
+
+
+@pytest.mark.parametrize("value", [math.nan, np.float32(math.nan)])
+def test_what_optuna_calls_a_failure_is_not_told(value: float) -> None:
+    study = optuna.create_study()
+    with TrialRun(study.ask()) as run:
+        run.finish(value)
+    assert known_outcome(study, study.trials[0]) is None
+
+
+def test_the_same_weights_are_kept_once(tmp_path: Path) -> None:
+    """A worker that is killed between keeping them and saying that it was finished."""
+    study = optuna.create_study(study_name="s", direction="maximize")
+    first = study.ask()
+    run = TrialRun(first, tmp_path)
+    keep_weights(ArtifactFolder(tmp_path), first, [1.0], {"w": torch.ones(1)}, keep=1)
+    run = TrialRun(retry(study, first), tmp_path)
+    run.finish(1.0, {"w": torch.ones(1)}, keep=1)
+    assert kept_trials(study) == [1]
+    assert load_weights(tmp_path, study, 1)["w"].item() == 1.0
+
+
+@pytest.mark.parametrize(("error", "reason"), [(KeyError(), "KeyError"), (OSError("a"), "a")])
+def test_an_error_says_why(error: Exception, reason: str) -> None:
+    study = optuna.create_study()
+    with pytest.raises(type(error)), TrialRun(study.ask()):
+        raise error
+    assert study.trials[0].user_attrs == {"stopped_because": reason}
 
 
 def test_an_error_keeps_the_checkpoint(tmp_path: Path) -> None:

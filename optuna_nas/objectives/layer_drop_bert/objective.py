@@ -56,7 +56,7 @@ from optuna_nas.objectives.layer_drop_bert.warm_start import WarmStart, warm_sta
 from optuna_nas.objectives.pictures import publish_learning_curve
 from optuna_nas.objectives.training import DivergedError
 from optuna_nas.spaces import LayerDropSpace
-from optuna_nas.trials import TrialRun
+from optuna_nas.trials import TrialRun, queued_if_interrupted
 from optuna_nas.visualization.cells import cell_svg
 
 if TYPE_CHECKING:
@@ -213,7 +213,8 @@ class LayerDropBert:
             RuntimeError: A step does not fit into memory.
         """
         check_directions(trial, self.metric_names, self.directions)
-        return self._train(self.space.suggest(trial), trial)
+        with queued_if_interrupted(trial):
+            return self._train(self.space.suggest(trial), trial)
 
     def evaluate(self, params: Mapping[str, Any]) -> float | tuple[float, ...]:
         """Fine-tune the model with these parameters, outside of any study.

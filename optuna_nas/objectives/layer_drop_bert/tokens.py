@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from transformers import DataCollatorWithPadding
 
+from optuna_nas._interrupts import check_interrupted
 from optuna_nas.objectives.layer_drop_bert.isolation import quiet
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ class Batches(Dataset[dict[str, Tensor]]):
         return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
+        check_interrupted()
         rows = self.groups[index]
         columns = self.split.columns
         texts = [{name: columns[name][row] for name in columns} for row in rows]
@@ -141,6 +143,7 @@ def _cut(rows: np.ndarray, size: int) -> list[np.ndarray]:
 
 
 def _tokenize(split: TextSplit, tokenizer: Any, max_length: int) -> TokenSplit:
+    check_interrupted()
     with quiet():
         encoded = tokenizer(list(split.texts), truncation=True, max_length=max_length)
     return TokenSplit({name: list(encoded[name]) for name in encoded}, split.labels)

@@ -1,0 +1,168 @@
+"""What an interrupted trial leaves behind is gone on with: queued again, or told.
+
+1. A trial whose training was finished, but whose worker ended before it could tell the storage,
+   has its outcome in a system attribute (:func:`remember_outcome`). Nothing is left to train: its
+   successor is complete, or pruned, at once.
+2. Any other one is queued again with its parameters and attributes, as
+   :class:`optuna.storages.RetryHeartbeatStaleTrialCallback` does it, once.
+3. A training that its worker died of again and again is given up. Polite interruptions (Ctrl-C, a
+   scheduler's SIGTERM, the end of a search) say nothing against it and do not count.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from optuna_nas._attributes import as_number, read_count, read_list, read_mapping
+
+__all__ = [
+    "Outcome",
+    "RetryInterrupted",
+    "is_begun",
+    "known_outcome",
+    "queued_again",
+    "remember_outcome",
+    "requeue",
+    "retry_history",
+]
+
+OUTCOME_ATTR = "optuna_nas:outcome"
+POLITE_ATTR = "optuna_nas:polite_interruptions"
+
+# What Optuna's callback writes and `retried_trial_number` and `retry_history` read.
+_ORIGIN = "failed_trial"
+_HISTORY = "retry_history"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a training ended.
+
+    Attributes:
+        state: COMPLETE or PRUNED.
+        values: The final values; for a pruned one the last that it reported, if any.
+    """
+
+    state: TrialState
+    values: tuple[float, ...] | None
+
+
+def remember_outcome(trial: optuna.Trial, values: Sequence[float] | None) -> None:
+    """Store how a training ended, for the case that nobody lives to tell.
+
+    Args:
+        trial: The trial, still RUNNING.
+        values: Its final values; None if it was pruned. Those that are no number are not stored:
+            Optuna counts such a trial as failed.
+    """
+    if values is not None and not all(map(_is_number, values)):
+        return
+    outcome = {"trial": trial.number, "values": None if values is None else list(values)}
+    trial.storage.set_trial_system_attr(trial._trial_id, OUTCOME_ATTR, outcome)
+
+
+def known_outcome(study: optuna.Study, trial: FrozenTrial) -> Outcome | None:
+    """The outcome of a trial that was not told, or None if its training was not finished."""
+    stored = read_mapping(trial.system_attrs, OUTCOME_ATTR)
+    if stored.get("trial") != trial.number:
+        return None
+    values = stored.get("values")
+    if values is None:
+        last = None if trial.last_step is None else trial.intermediate_values[trial.last_step]
+        return Outcome(
+            TrialState.PRUNED, (last,) if last is not None and _is_number(last) else None
+        )
+    if not isinstance(values, list) or len(values) != len(study.directions):
+        return None
+    if not all(map(_is_number, values)):
+        return None
+    return Outcome(TrialState.COMPLETE, tuple(map(float, values)))
+
+
+def retry_history(trial: FrozenTrial) -> list[int]:
+    """The numbers of the trials that this one goes on with, the first one first."""
+    return read_list(trial.system_attrs, _HISTORY, int)
+
+
+def queued_again(trials: Sequence[FrozenTrial]) -> set[int]:
+    """The numbers of the trials that another one goes on with."""
+    return {number for trial in trials for number in retry_history(trial)}
+
+
+def is_begun(trial: FrozenTrial) -> bool:
+    """Whether anything is known of a trial; else a new one is as good."""
+    return bool(
+        trial.params
+        or trial.user_attrs
+        or trial.intermediate_values
+        or "fixed_params" in trial.system_attrs
+    )
+
+
+def requeue(
+    study: optuna.Study, trial: FrozenTrial, max_retry: int | None = None, *, polite: bool = False
+) -> bool:
+    """Let another trial go on with an interrupted one, unless one does already.
+
+    Args:
+        study: The study.
+        trial: The interrupted trial.
+        max_retry: How many deaths of its worker a training survives; None for any number.
+        polite: Whether it was only asked to stop.
+
+    Returns:
+        Whether it goes on: False if its workers died too often.
+    """
+    storage = study._storage
+    trials = storage.get_all_trials(study._study_id, deepcopy=False)
+    if trial.number in queued_again(trials):
+        return True
+    history = [*retry_history(trial), trial.number]
+    politely = (read_count(trial.system_attrs, POLITE_ATTR) or 0) + polite
+    outcome = known_outcome(study, trial)
+    if outcome is None and max_retry is not None and len(history) - politely > max_retry:
+        return False
+    attributes: dict[str, Any] = {
+        _ORIGIN: trial.number,
+        **trial.system_attrs,
+        _HISTORY: history,
+        POLITE_ATTR: politely,
+    }
+    study.add_trial(
+        optuna.create_trial(
+            state=TrialState.WAITING if outcome is None else outcome.state,
+            values=None if outcome is None else outcome.values,
+            params=trial.params,
+            distributions=trial.distributions,
+            user_attrs=trial.user_attrs,
+            system_attrs=attributes,
+            intermediate_values=None if outcome is None else trial.intermediate_values,
+        )
+    )
+    return True
+
+
+class RetryInterrupted:
+    """What a storage does with a trial whose worker's heartbeat has stopped.
+
+    Args:
+        max_retry: How many deaths of its worker a training survives.
+    """
+
+    def __init__(self, max_retry: int) -> None:
+        self._max_retry = max_retry
+
+    def __call__(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """Let another trial go on with this one."""
+        requeue(study, trial, self._max_retry)
+
+
+def _is_number(value: object) -> bool:
+    number = as_number(value)
+    return number is not None and not math.isnan(number)
