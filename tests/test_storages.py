@@ -45,6 +45,8 @@ from optuna_nas.storages import (
     open_storage,
     opening,
     public_address,
+    said_once,
+    say_once,
     without_passwords,
 )
 from optuna_nas.storages.addresses import parse
@@ -772,3 +774,45 @@ def test_a_redis_that_drops_what_it_has_no_memory_for(redis: RedisServer) -> Non
     redis.client(address).delete(":log:1")
     with pytest.raises(optuna.exceptions.StorageInternalError, match=r"Entry 1 .* noeviction"):
         list(journal.read_logs(0))
+
+
+def said_at_once(address: str, count: int) -> tuple[list[Any], Any]:
+    """What each of several processes hears that say something at once, and what stands."""
+    start = threading.Barrier(count)
+
+    def say(number: int) -> Any:
+        opened = open_storage(address)  # connections of its own
+        study = optuna.load_study(study_name="s", storage=opened)
+        start.wait()
+        return say_once(study, "words", {"number": number})
+
+    with ThreadPoolExecutor(count) as pool:
+        heard = list(pool.map(say, range(count)))
+    study = optuna.load_study(study_name="s", storage=open_storage(address))
+    return heard, study.user_attrs["words"]
+
+
+def test_one_of_many_is_heard(address: str) -> None:
+    storage = open_storage(address)
+    for _ in range(5):
+        study = optuna.create_study(study_name="s", storage=storage)
+        heard, stands = said_at_once(address, 4)
+        assert heard == [stands] * 4
+        assert stands["number"] in range(4)
+        assert say_once(study, "words", "too late") == stands
+        assert study.user_attrs == {"words": stands}
+        optuna.delete_study(study_name="s", storage=storage)
+
+
+def test_what_was_said_stands_through_a_proxy(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(said_once, "_SETTLED_SECONDS", 0.01)
+    study = optuna.create_study(study_name="s", storage=open_storage(proxy))
+    assert say_once(study, "words", {"number": 0}) == {"number": 0}
+    assert say_once(study, "words", {"number": 1}) == {"number": 0}
+
+
+def test_who_died_behind_its_claim_has_said_it(tmp_path: Path) -> None:
+    study = optuna.create_study(storage=open_storage(str(tmp_path / "study.journal")))
+    study._storage.set_study_system_attr(study._study_id, "words:claim:0", "the first")
+    assert say_once(study, "words", "the second") == "the first"
+    assert study.user_attrs["words"] == "the first"

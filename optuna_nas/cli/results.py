@@ -81,6 +81,7 @@ def export(
 ) -> None:
     """Write a trained network as a folder that loads without optuna-nas."""
     from optuna_nas.artifacts.names import safe_name
+    from optuna_nas.cli.same_data import check_data
     from optuna_nas.cli.studies import load_study, stored_config
 
     console = Console()
@@ -97,6 +98,7 @@ def export(
     with console.status("Preparing the network ..."):
         with mendable():
             objective = config.make_objective()
+            check_data(found, objective.data)
         with mendable(OSError):
             target = output or Path(f"{safe_name(study)}-export")
             folder = exporting.write(objective, found, chosen, target, overwrite=overwrite)

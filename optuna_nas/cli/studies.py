@@ -8,9 +8,10 @@ import warnings
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from optuna_nas.cli.config import SearchConfig
+from optuna_nas.cli.same_data import check_data, remember_data
 
 if TYPE_CHECKING:
     import optuna
@@ -19,7 +20,14 @@ if TYPE_CHECKING:
     from optuna_nas.artifacts import ArtifactPlace
     from optuna_nas.cli.objectives.recipe import Objective
 
-__all__ = ["CONFIG_ATTRIBUTE", "find_config", "load_study", "open_study", "stored_config"]
+__all__ = [
+    "CONFIG_ATTRIBUTE",
+    "check_study",
+    "find_config",
+    "load_study",
+    "open_study",
+    "stored_config",
+]
 
 CONFIG_ATTRIBUTE = "optuna_nas:search"
 """Study user attribute with the settings of the search."""
@@ -40,18 +48,21 @@ class _Stored:
         stored = study.user_attrs.get(CONFIG_ATTRIBUTE)
         if stored is None:
             return None
+        return cls.from_json_values(stored, study.study_name)
+
+    @classmethod
+    def from_json_values(cls, stored: Any, study: str) -> _Stored:
         try:
             return cls(stored["command"], SearchConfig.from_dict(stored["config"]))
         except (LookupError, TypeError, AttributeError) as error:
             raise ValueError(
-                f"The settings of the study {study.study_name!r} cannot be read "
+                f"The settings of the study {study!r} cannot be read "
                 f"({type(error).__name__}: {error}): they are of another version of optuna-nas, "
                 "or not its own. Use another --study."
             ) from error
 
-    def write(self, study: optuna.Study) -> None:
-        settings = {"command": self.command, "config": self.config.to_dict()}
-        study.set_user_attr(CONFIG_ATTRIBUTE, settings)
+    def to_json_values(self) -> dict[str, Any]:
+        return {"command": self.command, "config": self.config.to_dict()}
 
 
 def find_config(name: str, storage: str) -> SearchConfig | None:
@@ -99,28 +110,41 @@ def open_study(config: SearchConfig, objective: Objective) -> tuple[optuna.Study
             f"the search needs {[d.name for d in objective.directions]}. Use another --study."
         )
     stored = _Stored.read(study)
-    if stored is not None:
-        return study, _go_on(study, stored, config, objective)
-    if study.get_trials(deepcopy=False):
+    if stored is None and study.get_trials(deepcopy=False):
         raise ValueError(
             f"The study {config.study!r} exists and was not made by `optuna-nas search`. Use "
             "another --study."
         )
-    _begin(study, config, objective)
-    return study, []
+    stored = stored or _begin(study, config, objective)
+    return study, _go_on(study, stored, config, objective)
 
 
-def _begin(study: optuna.Study, config: SearchConfig, objective: Objective) -> None:
+def check_study(study: optuna.Study, config: SearchConfig, objective: Objective) -> None:
+    """Refuse to train for a study whose values are made in another way, or on other data.
+
+    Raises:
+        ValueError: They are.
+    """
+    config.check_same_values(stored_config(study))
+    check_data(study, objective.data)
+
+
+def _begin(study: optuna.Study, config: SearchConfig, objective: Objective) -> _Stored:
+    """Store the settings, or find those of another search that began at the same moment."""
     from optuna.exceptions import ExperimentalWarning
 
     from optuna_nas.cli.note import note_text, replace_note
+    from optuna_nas.storages import say_once
 
     new = _Stored(_command(config), _public(config))
-    new.write(study)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        study.set_metric_names(list(objective.metric_names))
-    replace_note(study, note_text(new.config, objective, new.command))
+    said = say_once(study, CONFIG_ATTRIBUTE, new.to_json_values())
+    first = _Stored.from_json_values(said, study.study_name)
+    if first == new:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            study.set_metric_names(list(objective.metric_names))
+        replace_note(study, note_text(new.config, objective, new.command))
+    return first
 
 
 def _go_on(
@@ -137,15 +161,16 @@ def _go_on(
             f"The study {config.study!r} searches {space!r}, and the search now has "
             f"{objective.space!r}. Use another --study."
         )
+    notices = remember_data(study, objective.data)
     changes = config.changes(stored.config)
     if changes:
         _check_files(study, stored.config.artifacts, config.artifacts)
         settings = replace(_public(config), storage=stored.config.storage)
         now = _Stored(f"{stored.command}\n{_command(config)}", settings)
-        now.write(study)
+        study.set_user_attr(CONFIG_ATTRIBUTE, now.to_json_values())
         before = note_text(stored.config, objective, stored.command)
         replace_note(study, note_text(now.config, objective, now.command), before)
-    return changes
+    return [*notices, *changes]
 
 
 def _check_files(study: optuna.Study, before: str, now: str) -> None:

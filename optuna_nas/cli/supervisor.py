@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.5
 _STOP_SECONDS = 20
+_REFUSED = 2
+"""Exit code of every command for what the user has to mend."""
 
 
 class WorkerError(RuntimeError):
@@ -71,7 +73,7 @@ class Supervisor:
         """Work until done, yielding about twice a second so that progress can be shown.
 
         Raises:
-            WorkerError: Workers died more often than they may be replaced.
+            WorkerError: Workers died more often than they may be replaced, or one was refused.
         """
         self._recover()
         self._finished = finished_trials(self._study)
@@ -104,6 +106,8 @@ class Supervisor:
         if (finished := finished_trials(self._study)) > self._finished:
             self._finished, self._restarts_left = finished, self._max_restarts
         for index, code in ended.items():
+            if code == _REFUSED:  # it would be again
+                raise WorkerError(self._tail(index, lines=1).removeprefix("Error: "))
             if self._restarts_left == 0:
                 raise WorkerError(
                     f"A worker ended with exit code {code} and no restarts are left. The end of "

@@ -19,6 +19,7 @@ import typer
 
 from optuna_nas._interrupts import check_interrupted
 from optuna_nas.cli.interrupts import interruptible
+from optuna_nas.cli.mending import mendable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -59,6 +60,7 @@ def _work(index: int, threads: int, target: int, deadline: float) -> None:
     import torch
 
     from optuna_nas.cli.config import SearchConfig
+    from optuna_nas.cli.studies import check_study
     from optuna_nas.storages import GRACE_SECONDS, open_storage
     from optuna_nas.trials import Unclaimed
 
@@ -72,7 +74,10 @@ def _work(index: int, threads: int, target: int, deadline: float) -> None:
         pruner=config.make_pruner(),
     )
     study.sampler = config.make_sampler(index, len(study.get_trials(deepcopy=False)))
-    objective = _Claiming(config.make_objective())
+    with mendable():  # another search may have begun the study at the same moment
+        made = config.make_objective()
+        check_study(study, config, made)
+    objective = _Claiming(made)
     failures, unclaimed = _Failures(), Unclaimed(GRACE_SECONDS)
     while time.monotonic() < deadline and finished_trials(study) < target:
         check_interrupted()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torch import Tensor
+
+
+_HASHED_AT_ONCE = 1024  # images that are copied, where they do not lie one after the other
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +84,17 @@ class ImageData:
         """How many images accuracies are of, as a trial logs it."""
         return {"validation_images": len(self.validation), "test_images": len(self.test)}
 
+    @cached_property
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits that change with any pixel, label, class or split."""
+        found = hashlib.blake2b("\0".join(self.class_names).encode(), digest_size=8)
+        for split in (self.train, self.validation, self.test):
+            for tensor in (split.images, split.labels):
+                found.update(f"\1{tensor.dtype}{tuple(tensor.shape)}\1".encode())
+                for part in torch.split(tensor.detach(), _HASHED_AT_ONCE):
+                    found.update(part.cpu().contiguous().view(torch.uint8).numpy())
+        return found.hexdigest()
+
     def describe(self) -> dict[str, Any]:
         """Return what the data is as plain JSON values, for logs and reports."""
         return {
@@ -92,6 +108,7 @@ class ImageData:
             "image_size": list(self.image_size),
             "mean": list(self.mean),
             "std": list(self.std),
+            "digest": self.digest,
         }
 
 

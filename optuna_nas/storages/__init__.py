@@ -11,6 +11,7 @@ from optuna_nas.storages.opening import (
     open_storage,
 )
 from optuna_nas.storages.patient import PatientStorage
+from optuna_nas.storages.said_once import say_once
 from optuna_nas.storages.shown import show_constraints
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "local_file",
     "open_storage",
     "public_address",
+    "say_once",
     "show_constraints",
     "without_passwords",
 ]

@@ -22,18 +22,27 @@ file at once: none of that should end a search of days.
 from __future__ import annotations
 
 import functools
+import json
 import math
 import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import RDBStorage
+from optuna.storages._rdb.models import StudyUserAttributeModel
 from optuna.trial import TrialState
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, PendingRollbackError
+from sqlalchemy.exc import (
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    PendingRollbackError,
+)
 
 from optuna_nas.storages.heartbeats import database_time
 from optuna_nas.storages.patience import LONGEST_PAUSE_SECONDS, Patience
@@ -117,6 +126,16 @@ class PatientStorage(RDBStorage):
                 self._thread.exclusive = False
 
         return self._patiently(change)
+
+    def add_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
+        """Set a user attribute of a study, unless it has one of that name; in one step."""
+        row = {"study_id": study_id, "key": key, "value_json": json.dumps(value)}
+
+        def insert() -> None:
+            with suppress(IntegrityError), self.engine.begin() as connection:
+                connection.execute(sqlalchemy.insert(StudyUserAttributeModel).values(row))
+
+        self._patiently(insert)
 
     def _get_stale_trial_ids(self, study_id: int) -> list[int]:
         stale = self._patiently(lambda: RDBStorage._get_stale_trial_ids(self, study_id))

@@ -102,7 +102,8 @@ class Checkpoint:
                 f"{self.file} is a {header['kind']!r} of the study {header['study']!r}, "
                 f"not a checkpoint of {self.study!r}."
             )
-        differences = _differences(header["fingerprint"], self.fingerprint)
+        saved = header["fingerprint"]
+        differences = _differences(saved, _comparable(self.fingerprint, saved))
         if differences:
             raise CorruptStateError(
                 f"{self.file} belongs to another training: {'; '.join(differences)}."
@@ -117,6 +118,14 @@ class Checkpoint:
             self.file.move_aside()
         except OSError as error:
             _logger.warning(f"Cannot move {self.file} aside: {error}")
+
+
+def _comparable(fingerprint: Mapping[str, Any], saved: Mapping[str, Any]) -> dict[str, Any]:
+    """A fingerprint without the digest of the data, if an earlier version saved none."""
+    data = fingerprint.get("data")
+    if not isinstance(data, Mapping) or "digest" in saved.get("data", {}):
+        return dict(fingerprint)
+    return {**fingerprint, "data": {k: v for k, v in data.items() if k != "digest"}}
 
 
 def _differences(saved: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
+import sqlite3
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +19,15 @@ import pytest
 
 from optuna_nas.cli.config import SearchConfig
 from optuna_nas.cli.objectives import RECIPES
-from optuna_nas.cli.studies import CONFIG_ATTRIBUTE, find_config, load_study, open_study
+from optuna_nas.cli.same_data import DATA_ATTRIBUTE
+from optuna_nas.cli.studies import (
+    CONFIG_ATTRIBUTE,
+    check_study,
+    find_config,
+    load_study,
+    open_study,
+)
+from optuna_nas.data import ImageSplit
 from optuna_nas.objectives import CellCNN
 from optuna_nas.trials import TrialRun
 
@@ -171,3 +183,71 @@ def test_a_study_of_a_newer_version_can_be_looked_at(config: SearchConfig, opene
     assert load_study("cells", config.storage).study_name == "cells"
     with pytest.raises(ValueError, match="`objective` is 'perceptron'"):
         opened(config, "search")
+
+
+def test_of_two_first_searches_with_other_settings_one_is_refused(
+    config: SearchConfig, objective: CellCNN, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["optuna-nas", "search"])
+    for number in range(3):
+        start = threading.Barrier(2)
+
+        def begin(epochs: int) -> int:
+            options = {**config.options, "epochs": epochs}
+            here = replace(config, study=f"cells {number}", options=options)  # noqa: B023
+            start.wait()  # noqa: B023
+            try:
+                open_study(here, objective)
+            except ValueError as error:
+                assert "was made with other settings" in str(error)
+                return 0
+            return epochs
+
+        with ThreadPoolExecutor(2) as pool:
+            begun = sum(pool.map(begin, (1, 2)))
+        found = find_config(f"cells {number}", config.storage)
+        assert found is not None and found.options["epochs"] == begun
+
+
+def test_of_two_equal_first_searches_both_go_on(config: SearchConfig, opened: Open) -> None:
+    opened(config, "search --trials 3")
+    again, changes = opened(config, "search --trials 4")
+    assert changes == [] and stored(again)["command"] == "optuna-nas search --trials 3"
+
+
+def relabelled(objective: CellCNN) -> CellCNN:
+    """The objective with labels that were corrected."""
+    data = objective.data
+    split = ImageSplit(data.train.images, data.train.labels.roll(1))
+    other = copy.copy(objective)
+    other.data = replace(data, train=split)
+    return other
+
+
+def test_other_data_are_refused(config: SearchConfig, opened: Open, objective: CellCNN) -> None:
+    study, _ = opened(config, "search")
+    assert study.user_attrs[DATA_ATTRIBUTE]["digest"] == objective.data.digest
+    other = relabelled(objective)
+    expected = r"data of the study 'cells' have changed, .* but other contents\. Restore the data"
+    for look in (open_study, lambda *arguments: check_study(study, *arguments)):
+        with pytest.raises(ValueError, match=expected):
+            look(config, other)
+    other.data = replace(objective.data, class_names=tuple("0123456798"))
+    with pytest.raises(ValueError, match="class_names was"):
+        open_study(config, other)
+    assert opened(config, "search")[1] == []
+
+
+def test_a_study_of_an_earlier_version_gets_a_digest(
+    config: SearchConfig, opened: Open, objective: CellCNN
+) -> None:
+    study, _ = opened(config, "search")
+    with sqlite3.connect("nas.db") as database:
+        database.execute("DELETE FROM study_user_attributes WHERE key = ?", (DATA_ATTRIBUTE,))
+    database.close()
+    study.add_trial(optuna.create_trial(value=0.5))
+    study, [notice] = opened(config, "search")
+    assert "the data of its trials are not known" in notice
+    assert opened(config, "search")[1] == []
+    with pytest.raises(ValueError, match="have changed"):
+        open_study(config, relabelled(objective))

@@ -293,6 +293,43 @@ def test_the_description_is_plain_json() -> None:
     assert description["image_size"] == [8, 8]
 
 
+def _data(**changed: Any) -> ImageData:
+    """Two thousand and some images; parts of it are changed by name."""
+    generator = torch.Generator().manual_seed(0)
+    parts: dict[str, Any] = {"class_names": ("a", "b"), "name": "photos"}
+    for name, count in zip(SPLITS, (2100, 3, 4), strict=True):
+        images = torch.randn(count, 2, 3, 3, generator=generator)
+        parts[name] = ImageSplit(images, torch.arange(count) % 2)
+    return ImageData(mean=(0.0, 0.0), std=(1.0, 1.0), **parts | changed)
+
+
+def test_the_digest_is_that_of_the_contents() -> None:
+    data = _data()
+    assert data.describe()["digest"] == data.digest == _data().digest
+    assert len(data.digest) == 16
+    strided = data.train.images.to(memory_format=torch.channels_last)
+    assert _data(train=ImageSplit(strided, data.train.labels)).digest == data.digest
+    assert _data(name="moved").digest == data.digest
+
+
+def test_the_digest_changes_with_anything_that_is_learnt_from() -> None:
+    data = _data()
+    digests = {data.digest}
+    for name in SPLITS:
+        split = getattr(data, name)
+        images, labels = split.images.clone(), split.labels.clone()
+        images[-1, -1, -1, -1] += 1e-3
+        labels[-1] = 1 - labels[-1]
+        digests.add(_data(**{name: ImageSplit(images, split.labels)}).digest)
+        digests.add(_data(**{name: ImageSplit(split.images, labels)}).digest)
+    digests.add(_data(class_names=("b", "a")).digest)
+    digests.add(_data(class_names=("ab", "")).digest)
+    digests.add(_data(validation=data.test, test=data.validation).digest)
+    turned = ImageSplit(data.test.images.view(4, 2, 1, 9), data.test.labels)
+    digests.add(_data(test=turned).digest)
+    assert len(digests) == 11
+
+
 def test_images_beyond_the_memory_limit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     needed = 1797 * 64 * 5
     load_images("digits", memory_limit=needed)

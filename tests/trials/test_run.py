@@ -190,6 +190,19 @@ def test_another_fingerprint_is_refused(tmp_path: Path, caplog: pytest.LogCaptur
         TrialRun(second, tmp_path, fingerprint={"space": object()})
 
 
+def test_data_without_a_digest_are_those_of_an_earlier_version(tmp_path: Path) -> None:
+    study = optuna.create_study(study_name="s")
+    first = study.ask()
+    TrialRun(first, tmp_path, fingerprint={"data": {"train": 3}}).checkpoint({"epoch": 0})
+    now = {"data": {"train": 3, "digest": "a"}}
+    second = retry(study, first)
+    run = TrialRun(second, tmp_path, fingerprint=now)
+    assert run.restore() == {"epoch": 0}
+    run.checkpoint({"epoch": 1})
+    other = {"data": {"train": 3, "digest": "b"}}
+    assert TrialRun(retry(study, second), tmp_path, fingerprint=other).restore() is None
+
+
 def test_a_checkpoint_of_an_older_study_of_the_same_name_is_refused(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial
 
+    from optuna_nas.cli.same_data import Data
     from optuna_nas.spaces import SearchSpace
     from optuna_nas.visualization.report_parts import ReportParts
 
@@ -71,6 +72,10 @@ class Objective(Protocol):
     @property
     def space(self) -> SearchSpace:
         """What it searches."""
+
+    @property
+    def data(self) -> Data:
+        """What it learns from and is measured on."""
 
     @property
     def directions(self) -> Sequence[optuna.study.StudyDirection]:
