@@ -125,7 +125,9 @@ def check_study(study: optuna.Study, config: SearchConfig, objective: Objective)
     Raises:
         ValueError: They are.
     """
-    config.check_same_values(stored_config(study))
+    stored = _Stored.read(study)
+    if stored is not None:
+        config.check_same_values(stored.config)
     check_data(study, objective.data)
 
 

@@ -92,7 +92,7 @@ class ImageData:
             for tensor in (split.images, split.labels):
                 found.update(f"\1{tensor.dtype}{tuple(tensor.shape)}\1".encode())
                 for part in torch.split(tensor.detach(), _HASHED_AT_ONCE):
-                    found.update(part.cpu().contiguous().view(torch.uint8).numpy())
+                    found.update(part.cpu().contiguous().view(torch.uint8).numpy().data)
         return found.hexdigest()
 
     def describe(self) -> dict[str, Any]:
