@@ -24,6 +24,9 @@ from optuna_nas import storages
 from optuna_nas._interrupts import check_interrupted
 from optuna_nas.cli import worker as module
 from optuna_nas.cli.config import SearchConfig
+from optuna_nas.cli.same_data import DATA_ATTRIBUTE
+from optuna_nas.cli.studies import CONFIG_ATTRIBUTE
+from optuna_nas.errors import UserError
 from optuna_nas.storages import open_storage
 from optuna_nas.trials.recovery import WORKER_ATTR, worker_identity
 
@@ -33,6 +36,21 @@ Objective = Callable[[Trial], float]
 def objective(trial: Trial) -> float:
     """A training that takes no time."""
     return trial.suggest_float("x", 0, 1)
+
+
+class Loaded:
+    """An objective with data."""
+
+    def __init__(self, function: Objective) -> None:
+        self._function = function
+        self.data = self
+        self.digest = "0"
+
+    def __call__(self, trial: Trial) -> float:
+        return self._function(trial)
+
+    def describe(self) -> dict[str, str]:
+        return {"digest": self.digest}
 
 
 @pytest.fixture
@@ -68,7 +86,8 @@ def work(
     def run(target: int, function: Objective = objective, **options: Any) -> None:
         changes = {k: options.pop(k) for k in list(options) if k in config.__dict__}
         settings = replace(config, **changes)
-        monkeypatch.setattr(SearchConfig, "make_objective", lambda self: function)
+        made = Loaded(function)
+        monkeypatch.setattr(SearchConfig, "make_objective", lambda self: made)
         monkeypatch.setattr(sys, "stdin", io.StringIO(settings.to_json()))
         arguments = {"index": 0, "threads": 1, "deadline": 1e12, "parent": 1}
         module.worker(target=target, **arguments | options)
@@ -382,3 +401,17 @@ def test_it_uses_the_threads_it_is_given(work: Callable[..., None], study: optun
 
     work(1, counting, threads=3)
     assert counts == [3]
+
+
+def test_it_does_not_train_for_other_settings_or_on_other_data(
+    config: SearchConfig, study: optuna.Study, work: Callable[..., None]
+) -> None:
+    study.set_user_attr(DATA_ATTRIBUTE, {"digest": "1"})
+    with pytest.raises(UserError, match="data of the study 'worked' have changed"):
+        work(1)
+    other = replace(config, seed=config.seed + 1)
+    settings = {"command": "optuna-nas search", "config": other.to_dict()}
+    study.set_user_attr(CONFIG_ATTRIBUTE, settings)
+    with pytest.raises(UserError, match="seed was 1 and is 0"):
+        work(1)
+    assert study.trials == []
