@@ -1,7 +1,7 @@
 """How good the predictions of an ensemble are, and how much its members differ.
 
 An ensemble predicts the mean of the probabilities of its members. All measures take
-probabilities; none applies a softmax.
+probabilities; none applies a softmax. What is not finite is no prediction, and refused.
 
 References: B. Lakshminarayanan, A. Pritzel, C. Blundell, "Simple and Scalable Predictive
 Uncertainty Estimation using Deep Ensembles", NeurIPS 2017, arXiv:1612.01474; calibration: C. Guo,
@@ -41,7 +41,7 @@ def mean_probabilities(members: Probabilities) -> NDArray[np.float64]:
         The means over the members, `n x c`.
 
     Raises:
-        ValueError: There is no member, or the shape is another one.
+        ValueError: There is no member, the shape is another one, or a probability is not finite.
     """
     mean: NDArray[np.float64] = _checked_members(members).mean(axis=0)
     return mean
@@ -116,6 +116,7 @@ def _checked_members(members: Probabilities) -> NDArray[np.float64]:
             f"`members` has the shape {found.shape}; needed is (members, images, classes), none "
             "of them zero."
         )
+    _check_finite("members", found)
     return found
 
 
@@ -128,4 +129,14 @@ def _checked(
             f"`probabilities` has the shape {given.shape} and `labels` {right.shape}; needed are "
             "(images, classes) and (images,), of at least one image."
         )
+    _check_finite("probabilities", given)
     return given, right
+
+
+def _check_finite(name: str, given: NDArray[np.float64]) -> None:
+    lost = given.size - int(np.isfinite(given).sum())
+    if lost:
+        raise ValueError(
+            f"`{name}` has {lost} of {given.size} values that are not finite; allowed are "
+            "probabilities. A network that gives others has diverged."
+        )

@@ -1,6 +1,7 @@
 """Which members make the best ensemble: by trying all, or by adding one after the other.
 
-Both minimise the negative log-likelihood of the mean of the members' probabilities.
+Both minimise the negative log-likelihood of the mean of the members' probabilities. A candidate
+whose probabilities are not all finite has diverged and is never chosen.
 
 - *exhaustive*: every combination of `size` members is tried, as in EdgeNES.
 - *forward*: the best single member first, then in turn the one with which the ensemble is best,
@@ -43,10 +44,9 @@ def best_ensemble(members: Probabilities, labels: Labels, size: int) -> tuple[in
         The numbers of the chosen ones, in ascending order.
 
     Raises:
-        ValueError: There are fewer candidates than are to be chosen.
+        ValueError: There are fewer candidates with finite probabilities than are to be chosen.
     """
-    count = _checked_size(members, size)
-    if math.comb(count, size) <= MOST_COMBINATIONS:
+    if math.comb(len(_candidates(members, size)), size) <= MOST_COMBINATIONS:
         return exhaustive_selection(members, labels, size)
     return tuple(sorted(forward_selection(members, labels, size)))
 
@@ -63,15 +63,15 @@ def exhaustive_selection(members: Probabilities, labels: Labels, size: int) -> t
         The numbers of the chosen ones, in ascending order.
 
     Raises:
-        ValueError: There are fewer candidates than are to be chosen.
+        ValueError: There are fewer candidates with finite probabilities than are to be chosen.
     """
-    count = _checked_size(members, size)
+    candidates = _candidates(members, size)
     right = _right_class(members, labels)  # m x n x 1: all that a likelihood depends on
 
     def loss(chosen: tuple[int, ...]) -> float:
         return _loss(right[list(chosen)].mean(axis=0))
 
-    return min(combinations(range(count), size), key=loss)
+    return min(combinations(candidates, size), key=loss)
 
 
 def forward_selection(members: Probabilities, labels: Labels, size: int) -> tuple[int, ...]:
@@ -86,16 +86,16 @@ def forward_selection(members: Probabilities, labels: Labels, size: int) -> tupl
         The numbers of the chosen ones, in the order in which they were added.
 
     Raises:
-        ValueError: There are fewer candidates than are to be chosen.
+        ValueError: There are fewer candidates with finite probabilities than are to be chosen.
     """
-    count = _checked_size(members, size)
+    candidates = _candidates(members, size)
     right = _right_class(members, labels)
     chosen: list[int] = []
     total = np.zeros_like(right[0])
     while len(chosen) < size:
         losses = {
             new: _loss((total + right[new]) / (len(chosen) + 1))
-            for new in range(count)
+            for new in candidates
             if new not in chosen
         }
         best = min(losses, key=losses.__getitem__)
@@ -113,7 +113,14 @@ def _loss(right: Probabilities) -> float:
     return negative_log_likelihood(right, np.zeros(len(right), dtype=np.int64))
 
 
-def _checked_size(members: Probabilities, size: int) -> int:
-    count = len(members)
-    checked_integer("size", size, 1, max(count, 1))
-    return count
+def _candidates(members: Probabilities, size: int) -> list[int]:
+    """The numbers of those that may be chosen."""
+    checked_integer("size", size, 1, max(len(members), 1))
+    finite = np.isfinite(np.asarray(members, dtype=np.float64)).all(axis=(1, 2))
+    candidates: list[int] = np.flatnonzero(finite).tolist()
+    if len(candidates) < size:
+        raise ValueError(
+            f"`size` is {size}, but only {len(candidates)} of {len(members)} candidates have "
+            "finite probabilities; the trainings of the others diverged."
+        )
+    return candidates

@@ -52,6 +52,10 @@ def main(paths: list[str]) -> int:
             continue
         with torch.inference_mode():
             probabilities = torch.softmax(network(image)[0], dim=0)
+        if not bool(probabilities.isfinite().all()):
+            sys.stderr.write(f"{path}: the network's outputs are not finite\n")
+            failures = 1
+            continue
         best = int(probabilities.argmax())
         name = description["class_names"][best]
         sys.stdout.write(f"{path}: {name} ({float(probabilities[best]):.1%})\n")

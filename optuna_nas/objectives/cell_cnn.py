@@ -226,12 +226,12 @@ class CellCNN:
             run.publish("cell.svg", cell_svg(architecture))
             try:
                 value = self._fit(network.to(self.device), generator, run)
+                run.log(test_accuracy=accuracy(network, self._on_device.test))
             except DivergedError as error:
                 trial.set_user_attr("diverged", str(error))
                 raise optuna.TrialPruned(f"The training diverged: {error}.") from error
             finally:
                 publish_learning_curve(run, trial.number)
-            run.log(test_accuracy=accuracy(network, self._on_device.test))
             run.finish(value, network.state_dict())
             return value
 

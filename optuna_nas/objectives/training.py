@@ -8,6 +8,7 @@ along a cosine. With so few epochs as a search can afford, the rise lets the pea
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ _EVALUATION_BATCH = 512
 
 
 class DivergedError(RuntimeError):
-    """The training loss is not finite any more."""
+    """The training loss, or what the network says, is not finite any more."""
 
 
 @dataclass(frozen=True)
@@ -175,13 +176,14 @@ def accuracy(network: nn.Module, split: ImageSplit) -> float:
     Args:
         network: The network, on the device of the images.
         split: The images.
+
+    Raises:
+        DivergedError: An output is not finite, so that no class is predicted.
     """
-    network.eval()
-    with torch.inference_mode():
-        correct = sum(
-            int((network(images).argmax(dim=1) == labels).sum())
-            for images, labels in batches(split, _EVALUATION_BATCH)
-        )
+    correct = sum(
+        int((outputs.argmax(dim=1) == labels).sum())
+        for outputs, labels in _outputs(network, split)
+    )
     return correct / len(split)
 
 
@@ -191,11 +193,23 @@ def probabilities(network: nn.Module, split: ImageSplit) -> torch.Tensor:
     Args:
         network: The network, on the device of the images.
         split: The images.
+
+    Raises:
+        DivergedError: An output is not finite, so that there are no probabilities.
     """
+    parts = [outputs.softmax(1) for outputs, _ in _outputs(network, split)]
+    return torch.cat(parts).cpu().clone()
+
+
+def _outputs(network: nn.Module, split: ImageSplit) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """The logits `B num_classes` of each batch, and its labels."""
     network.eval()
-    with torch.inference_mode():
-        parts = [network(images).softmax(1) for images, _ in batches(split, _EVALUATION_BATCH)]
-        return torch.cat(parts).cpu().clone()
+    for images, labels in batches(split, _EVALUATION_BATCH):
+        with torch.inference_mode():
+            outputs = network(images)
+        if not outputs.isfinite().all():
+            raise DivergedError("outputs of the network are not finite")
+        yield outputs, labels
 
 
 def _loss(outputs: torch.Tensor | tuple[torch.Tensor, ...], labels: torch.Tensor) -> torch.Tensor:

@@ -141,3 +141,14 @@ def test_wrong_shapes() -> None:
         negative_log_likelihood(members, labels)
     with pytest.raises(ValueError, match="`bins` is 0"):
         calibration_error(members[0], labels, bins=0)
+
+
+def test_what_is_not_finite_is_no_prediction() -> None:
+    members, labels = random_members(0)
+    members[1, 3] = np.nan
+    for measure in (accuracy, negative_log_likelihood, calibration_error):
+        with pytest.raises(ValueError, match="`probabilities` has 4 of 160 values that are not"):
+            measure(members[1], labels)
+    for of_all in (mean_probabilities, disagreement):
+        with pytest.raises(ValueError, match="`members` has 4 of"):
+            of_all(members)

@@ -102,3 +102,16 @@ def test_wrong_sizes(select: object, size: int) -> None:
     assert callable(select)
     with pytest.raises(ValueError, match=rf"`size` is {size}; allowed is an integer from 1 to 7"):
         select(members, labels, size)
+
+
+@pytest.mark.parametrize("select", [best_ensemble, exhaustive_selection, forward_selection])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_diverged_is_never_chosen(select: object, value: float) -> None:
+    assert callable(select)
+    members, labels = candidates(0)
+    members[[0, 4], 7, 1] = value  # of one image, whose right class is another
+    finite = [1, 2, 3, 5, 6]
+    expected = [finite[i] for i in select(members[finite], labels, 3)]
+    assert list(select(members, labels, 3)) == expected
+    with pytest.raises(ValueError, match="`size` is 6, but only 5 of 7 candidates have finite"):
+        select(members, labels, 6)

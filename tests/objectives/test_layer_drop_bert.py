@@ -257,6 +257,17 @@ def test_a_training_that_diverges_is_pruned(make: Make) -> None:
     assert "training loss of step" in trial.user_attrs["diverged"]
 
 
+def test_a_last_step_that_breaks_the_weights(make: Make) -> None:
+    steps = {"batch_size": 500, "evaluations_per_epoch": 1}  # one step, whose loss is finite
+    objective = make(learning_rate=1e38, gradient_clip=float("inf"), **steps)
+    study = optuna.create_study(direction="maximize")
+    study.optimize(objective, n_trials=1)
+    [trial] = study.trials
+    assert trial.state == TrialState.PRUNED
+    assert trial.user_attrs["diverged"] == "outputs of the model are not finite"
+    assert trial.intermediate_values == {}
+
+
 def test_too_little_memory_names_what_to_lower(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -292,4 +292,6 @@ class _Pacemaker(TrainerCallback):  # type: ignore[misc]
 def _accuracy(predicted: Any) -> dict[str, float]:
     logits = predicted.predictions
     logits = logits[0] if isinstance(logits, tuple) else logits  # N classes
+    if not np.isfinite(logits).all():
+        raise DivergedError("outputs of the model are not finite")
     return {"accuracy": float((logits.argmax(-1) == predicted.label_ids).mean())}
