@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -77,15 +78,20 @@ def export(
     storage: Storage = DEFAULT_STORAGE,
     trial: Trial = None,
     output: Output = None,
+    format: Annotated[
+        str, typer.Option(help="torch; or onnx, which adds a model.onnx that is checked.")
+    ] = "torch",
     overwrite: Annotated[bool, typer.Option(help="Replace an existing folder.")] = False,
 ) -> None:
     """Write a trained network as a folder that loads without optuna-nas."""
+    from optuna_nas._choices import choose
     from optuna_nas.artifacts.names import safe_name
     from optuna_nas.cli.same_data import check_data
     from optuna_nas.cli.studies import load_study, stored_config
 
     console = Console()
     with mendable():
+        onnx = choose("format", format, {"torch": False, "onnx": True})
         found = load_study(study, storage)
         config = stored_config(found)
         chosen = _best_trial(found) if trial is None else _trial(found, trial)
@@ -101,8 +107,15 @@ def export(
             check_data(found, objective.data)
         with mendable(OSError):
             target = output or Path(f"{safe_name(study)}-export")
-            folder = exporting.write(objective, found, chosen, target, overwrite=overwrite)
+            folder = exporting.write(
+                objective, found, chosen, target, onnx=onnx, overwrite=overwrite
+            )
     console.print(f"Written: [bold]{escape(str(folder))}[/]", soft_wrap=True)
+    if onnx:
+        from optuna_nas.export.onnx_file import OnnxReport
+
+        described = json.loads((folder / exporting.description).read_text(encoding="utf-8"))
+        console.print(str(OnnxReport(**described["onnx"])), soft_wrap=True, highlight=False)
     _print_next(console, exporting.use(folder))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from optuna_nas.errors import UserError
 from optuna_nas.export.folder import check_folder
 from optuna_nas.export.model import FILES
+from optuna_nas.export.onnx_file import require_onnx
 from optuna_nas.export.trained import trained
 from optuna_nas.export.trial import write_trained
 from optuna_nas.networks import EnsembleNetwork
@@ -27,6 +28,7 @@ def export_ensemble(
     trial: FrozenTrial,
     folder: str | Path,
     *,
+    onnx: bool = False,
     overwrite: bool = False,
 ) -> Path:
     """Export the ensemble of a trial: a network whose softmax is the members' mean probability.
@@ -40,17 +42,21 @@ def export_ensemble(
         study: The study.
         trial: One of its trials, e.g. `study.best_trial`.
         folder: Where to; its parent folders are made.
+        onnx: Whether `model.onnx` is written too.
         overwrite: Whether an earlier export in `folder` is replaced.
 
     Returns:
         The folder, absolute.
 
     Raises:
+        MissingPackageError: What writes ONNX files is not installed.
         FileExistsError: There is something at `folder`: anything, or with `overwrite` anything
             but an export.
         UserError: The trial has found no ensemble of the objective's space, the kept weights are
             not of the networks this objective builds, or a training diverged.
     """
+    if onnx:
+        require_onnx()
     target = check_folder(folder, ours=FILES, overwrite=overwrite)
     texts = trial.user_attrs.get("members")
     if not texts:
@@ -61,4 +67,6 @@ def export_ensemble(
         raise UserError(f"Trial {trial.number} cannot be exported. {error}") from error
     found = trained(objective, study, trial)
     network = EnsembleNetwork(map(objective.build, members))
-    return write_trained(network, members, found, objective.data, target, overwrite=overwrite)
+    return write_trained(
+        network, members, found, objective.data, target, onnx=onnx, overwrite=overwrite
+    )

@@ -4,6 +4,7 @@
     <folder>/weights.safetensors  its weights, for `build_network` and `load_state_dict`
     <folder>/model.json           architecture, classes, normalisation, metrics, versions
     <folder>/predict.py           a script that classifies image files
+    <folder>/model.onnx           the network for onnxruntime and others, if it is asked for
 
 `model.pt2` takes batches of any size, images `B C H W` normalised with the mean and standard
 deviation of `model.json`, and returns logits `B classes`. It runs on the CPU, in evaluation mode.
@@ -28,13 +29,15 @@ from torch import nn
 
 from optuna_nas._version import __version__
 from optuna_nas.export.folder import check_folder, write_folder
+from optuna_nas.export.onnx_file import ONNX_NAME, require_onnx
+from optuna_nas.export.onnx_images import onnx_of_images
 
 if TYPE_CHECKING:
     from optuna_nas.spaces import Architecture
 
 __all__ = ["FILES", "export_model"]
 
-FILES = ("model.pt2", "weights.safetensors", "model.json", "predict.py")
+FILES = ("model.pt2", "weights.safetensors", "model.json", "predict.py", ONNX_NAME)
 """The files of an export."""
 
 
@@ -49,6 +52,7 @@ def export_model(
     std: Sequence[float],
     metrics: Mapping[str, Any],
     about: Mapping[str, Any] | None = None,
+    onnx_images: torch.Tensor | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Export a trained network.
@@ -64,6 +68,8 @@ def export_model(
         std: The standard deviation likewise.
         metrics: What was measured, as JSON values; those that are not finite become null.
         about: More to note down in `model.json`, as JSON values.
+        onnx_images: Real images, normalised, `N C H W`, on which an ONNX file is compared with
+            the network; None writes none.
         overwrite: Whether an earlier export in `folder` is replaced.
 
     Returns:
@@ -72,8 +78,12 @@ def export_model(
     Raises:
         FileExistsError: There is something at `folder`: anything, or with `overwrite` anything
             but an export.
+        MissingPackageError: An ONNX file is asked for, and what writes it is not installed.
+        UserError: The ONNX file would compute something else.
         ValueError: The shapes do not fit each other or the network.
     """
+    if onnx_images is not None:
+        require_onnx()
     target = check_folder(folder, ours=FILES, overwrite=overwrite)
     shape = _checked_shape(image_shape, mean, std)
     network = _portable(network)
@@ -92,7 +102,13 @@ def export_model(
             "python": platform.python_version(),
         },
     }
-    files = {
+    files: dict[str, bytes] = {}
+    if onnx_images is not None:
+        about_file = {name: description[name] for name in ("class_names", "architecture")}
+        made = onnx_of_images(network, onnx_images, mean=mean, std=std, metadata=about_file)
+        files[ONNX_NAME] = made.content
+        description["onnx"] = made.described
+    files |= {
         "model.pt2": program,
         "weights.safetensors": save(dict(network.state_dict()), {"format": "pt"}),
         "model.json": json.dumps(description, indent=2, allow_nan=False).encode(),

@@ -118,6 +118,7 @@ def _standard_errors(metrics: Mapping[str, Any]) -> dict[str, float]:
         name: standard_error(value, examples.number)
         for name, value in metrics.items()
         if "accuracy" in name
+        and isinstance(value, (int, float))
         and 0 <= value <= 1
         and (examples := examples_of(metrics, "test" if "test" in name else "validation"))
     }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from optuna_nas.export.folder import check_folder
 from optuna_nas.export.model import FILES, export_model
+from optuna_nas.export.onnx_file import require_onnx
 from optuna_nas.export.trained import (
     Trained,
     TrainedObjective,
@@ -44,6 +45,7 @@ def export_trial(
     trial: FrozenTrial,
     folder: str | Path,
     *,
+    onnx: bool = False,
     overwrite: bool = False,
 ) -> Path:
     """Export the network of a trial.
@@ -57,22 +59,28 @@ def export_trial(
         study: The study.
         trial: One of its trials, e.g. `study.best_trial`.
         folder: Where to; its parent folders are made.
+        onnx: Whether `model.onnx` is written too.
         overwrite: Whether an earlier export in `folder` is replaced.
 
     Returns:
         The folder, absolute.
 
     Raises:
+        MissingPackageError: What writes ONNX files is not installed.
         FileExistsError: There is something at `folder`: anything, or with `overwrite` anything
             but an export.
         UserError: The trial's parameters are no architecture of the objective's space, the kept
             weights are not of a network this objective builds, or the training diverged.
     """
+    if onnx:
+        require_onnx()
     target = check_folder(folder, ours=FILES, overwrite=overwrite)
     architecture = chosen_architecture(objective, trial)
     found = trained(objective, study, trial)
     network = objective.build(architecture)
-    return write_trained(network, architecture, found, objective.data, target, overwrite=overwrite)
+    return write_trained(
+        network, architecture, found, objective.data, target, onnx=onnx, overwrite=overwrite
+    )
 
 
 def write_trained(
@@ -82,6 +90,7 @@ def write_trained(
     data: ImageData,
     folder: Path,
     *,
+    onnx: bool,
     overwrite: bool,
 ) -> Path:
     """Put the weights that were found into the network, and write both.
@@ -92,6 +101,7 @@ def write_trained(
         found: Its weights and metrics.
         data: The images it was trained on.
         folder: Where to.
+        onnx: Whether `model.onnx` is written too.
         overwrite: Whether an earlier export in `folder` is replaced.
 
     Raises:
@@ -108,5 +118,6 @@ def write_trained(
         std=data.std,
         metrics=found.metrics,
         about=found.about,
+        onnx_images=data.validation.images if onnx else None,
         overwrite=overwrite,
     )

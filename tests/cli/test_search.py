@@ -186,6 +186,21 @@ def test_export(call_in: Callable[..., Outcome], copied: Path, load: Load) -> No
     assert (code, err) == (2, f"Error: `trial` is 99; the study has trials 0 to {count - 1}.\n")
 
 
+@pytest.mark.slow
+def test_an_onnx_file_is_compared(call_in: Callable[..., Outcome], copied: Path) -> None:
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    code, out, err = call_in(copied, "export", "--format=onnx", "--output=made")
+    assert (code, err) == (0, ""), err
+    size = (copied / "made" / "model.onnx").stat().st_size
+    compared = out.splitlines()[1]
+    assert compared.startswith(f"model.onnx: {size / 1e6:.2f} MB (torch: ")
+    assert "for one input on one thread" in compared and "validation inputs" in compared
+    assert call_in(copied, "export", "--format=onnx", "--output=made", "--overwrite")[0] == 0
+    code, _, err = call_in(copied, "export", "--format=tflite", "--output=other")
+    assert code == 2 and "allowed are ['onnx', 'torch']" in err
+
+
 def test_dashboard(
     call_in: Callable[..., Outcome],
     searched: tuple[Path, str],

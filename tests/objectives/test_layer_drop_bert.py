@@ -349,3 +349,27 @@ def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     with pytest.raises(ImportError, match=r"needs the package 'accelerate': pip install \"optuna"):
         importlib.import_module("optuna_nas.objectives.layer_drop_bert")
+
+
+@pytest.mark.slow
+def test_an_onnx_file_computes_what_the_model_does(make: Make, tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    objective = make()
+    found = objective.space.parse("0101")
+    model = objective.build(found).eval()
+    folder = objective.export_model(
+        found, model.state_dict(), tmp_path / "out", metrics={}, onnx=True
+    )
+    run = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    for texts in (["good"], ["the film was very good", "bad", "a very awful film the plot"]):
+        inputs = tokenizer(texts, padding=True, return_tensors="pt")
+        with torch.no_grad():
+            expected = model(**inputs).logits
+        [logits] = run.run(["logits"], {name: t.numpy() for name, t in inputs.items()})
+        np.testing.assert_allclose(logits, expected.numpy(), atol=1e-4, rtol=0)
+    assert all(value.shape == ["batch", "length"] for value in run.get_inputs())
+    assert json.loads(run.get_modelmeta().custom_metadata_map["class_names"]) == ["bad", "good"]
+    described = json.loads((folder / "optuna_nas.json").read_text())["onnx"]
+    assert described["largest_difference"] <= 1e-4

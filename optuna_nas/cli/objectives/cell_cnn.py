@@ -70,11 +70,12 @@ def _export(
     trial: FrozenTrial,
     folder: str | Path,
     *,
+    onnx: bool,
     overwrite: bool,
 ) -> Path:
     from optuna_nas.export import export_trial
 
-    return export_trial(objective, study, trial, folder, overwrite=overwrite)
+    return export_trial(objective, study, trial, folder, onnx=onnx, overwrite=overwrite)
 
 
 def _report_parts() -> ReportParts:

@@ -194,11 +194,12 @@ def _export(
     trial: FrozenTrial,
     folder: str | Path,
     *,
+    onnx: bool,
     overwrite: bool,
 ) -> Path:
     from optuna_nas.export import export_ensemble
 
-    return export_ensemble(objective, study, trial, folder, overwrite=overwrite)
+    return export_ensemble(objective, study, trial, folder, onnx=onnx, overwrite=overwrite)
 
 
 def _report_parts() -> ReportParts:

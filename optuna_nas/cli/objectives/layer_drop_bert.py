@@ -115,12 +115,16 @@ def _export(
     trial: FrozenTrial,
     folder: str | Path,
     *,
+    onnx: bool,
     overwrite: bool,
 ) -> Path:
     from optuna_nas.export.folder import check_folder
+    from optuna_nas.export.onnx_file import require_onnx
     from optuna_nas.export.trained import chosen_architecture, trained
     from optuna_nas.objectives.layer_drop_bert.export import DESCRIPTION
 
+    if onnx:
+        require_onnx()
     target = Path(folder).expanduser()  # checked before anything is trained again
     ours = {path.name for path in target.iterdir()} if (target / DESCRIPTION).exists() else ()
     check_folder(target, ours=ours, overwrite=overwrite)
@@ -133,6 +137,7 @@ def _export(
             folder,
             metrics=found.metrics,
             about=found.about,
+            onnx=onnx,
             overwrite=overwrite,
         )
 
@@ -177,7 +182,7 @@ LAYER_DROP_BERT = Recipe(
     make_objective=_make_objective,
     steps=_steps,
     describe=_describe,
-    export=Export(_export, _use),
+    export=Export(_export, _use, "optuna_nas.json"),
     report_parts=_report_parts,
     reported=_reported,
     step="evaluation",

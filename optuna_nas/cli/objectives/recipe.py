@@ -99,6 +99,7 @@ class Exporter(Protocol):
         trial: FrozenTrial,
         folder: str | Path,
         *,
+        onnx: bool,
         overwrite: bool,
     ) -> Path:
         """Write the folder and return it, absolute.
@@ -116,10 +117,12 @@ class Export:
     Attributes:
         write: Writes the folder.
         use: The command that uses it.
+        description: The file of the folder that says what the network is, as JSON.
     """
 
     write: Exporter
     use: Callable[[Path], str]
+    description: str = "model.json"
 
 
 @dataclass(frozen=True)

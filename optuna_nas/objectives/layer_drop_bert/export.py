@@ -21,6 +21,7 @@ import transformers
 
 from optuna_nas._version import __version__
 from optuna_nas.export.folder import check_folder, write_folder
+from optuna_nas.export.onnx_file import ONNX_NAME, OnnxFile
 from optuna_nas.objectives.layer_drop_bert.isolation import quiet
 
 DESCRIPTION = "optuna_nas.json"
@@ -32,6 +33,7 @@ def export_classifier(
     folder: str | Path,
     description: Mapping[str, Any],
     *,
+    onnx: OnnxFile | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Write a classifier and its tokenizer.
@@ -41,6 +43,7 @@ def export_classifier(
         tokenizer: Its tokenizer.
         folder: Where to; its parent folders are made.
         description: What the model is, as JSON values; numbers that are not finite become null.
+        onnx: The same as an ONNX file, if that is written too.
         overwrite: Whether an earlier export in `folder` is replaced.
 
     Returns:
@@ -56,12 +59,17 @@ def export_classifier(
         "torch": str(torch.__version__),
         "python": platform.python_version(),
     }
-    text = json.dumps(_finite({**description, "versions": versions}), indent=2, allow_nan=False)
+    described = {**description, "versions": versions}
+    if onnx is not None:
+        described["onnx"] = onnx.described
+    text = json.dumps(_finite(described), indent=2, allow_nan=False)
     with tempfile.TemporaryDirectory(prefix="optuna-nas-") as written, quiet():
         model.save_pretrained(written)
         tokenizer.save_pretrained(written)
         files = {path.name: path.read_bytes() for path in sorted(Path(written).iterdir())}
     files[DESCRIPTION] = text.encode()
+    if onnx is not None:
+        files[ONNX_NAME] = onnx.content
     target = check_folder(folder, ours=files.keys(), overwrite=overwrite)
     write_folder(target, files)
     return target

@@ -34,6 +34,7 @@ from optuna_nas._checks import checked_integer, checked_positive, checked_share
 from optuna_nas.artifacts import ArtifactPlace, open_artifacts
 from optuna_nas.data import TextData, load_text
 from optuna_nas.data.few import warn_of_few
+from optuna_nas.export.onnx_file import require_onnx
 from optuna_nas.networks import count_parameters
 from optuna_nas.networks.layer_stack import thin
 from optuna_nas.objectives.directions import check_directions
@@ -50,6 +51,7 @@ from optuna_nas.objectives.layer_drop_bert.goals import Measured, chosen_goals
 from optuna_nas.objectives.layer_drop_bert.isolation import isolated
 from optuna_nas.objectives.layer_drop_bert.latency import latency
 from optuna_nas.objectives.layer_drop_bert.memory import probe
+from optuna_nas.objectives.layer_drop_bert.onnx_texts import onnx_of_texts
 from optuna_nas.objectives.layer_drop_bert.pretrained import Pretrained
 from optuna_nas.objectives.layer_drop_bert.tokens import TokenData
 from optuna_nas.objectives.layer_drop_bert.warm_start import WarmStart, warm_start
@@ -243,6 +245,7 @@ class LayerDropBert:
         *,
         metrics: Mapping[str, Any],
         about: Mapping[str, Any] | None = None,
+        onnx: bool = False,
         overwrite: bool = False,
     ) -> Path:
         """Write a fine-tuned model as a folder that plain transformers loads.
@@ -253,6 +256,7 @@ class LayerDropBert:
             folder: Where to; its parent folders are made.
             metrics: What was measured, as JSON values.
             about: More to note down, as JSON values.
+            onnx: Whether `model.onnx` is written too.
             overwrite: Whether an earlier export in `folder` is replaced.
 
         Returns:
@@ -261,8 +265,11 @@ class LayerDropBert:
         Raises:
             FileExistsError: There is something at `folder`: anything, or with `overwrite`
                 anything but an export.
+            MissingPackageError: What writes ONNX files is not installed.
             ValueError: The weights are not of this architecture of this model.
         """
+        if onnx:
+            require_onnx()
         model = self.build(architecture)
         try:
             model.load_state_dict(dict(weights))
@@ -281,8 +288,12 @@ class LayerDropBert:
             "metrics": dict(metrics),
             **(about or {}),
         }
+        made = None
+        if onnx:
+            about_file = {name: description[name] for name in ("class_names", "architecture")}
+            made = onnx_of_texts(model.eval(), self._tokens, about_file)
         return export_classifier(
-            model, self._pretrained.tokenizer, folder, description, overwrite=overwrite
+            model, self._pretrained.tokenizer, folder, description, onnx=made, overwrite=overwrite
         )
 
     def _train(self, architecture: Architecture, trial: BaseTrial) -> float | tuple[float, ...]:
