@@ -29,14 +29,16 @@ from torch import nn
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from optuna_nas.relaxations import (  # noqa: E402
-    Supernet,
+from optuna_nas.methods import (  # noqa: E402
     architecture_gradient,
+)
+from optuna_nas.spaces import DARTSSpace, NASBench201Space, SearchSpace  # noqa: E402
+from optuna_nas.supernets import (  # noqa: E402
+    Supernet,
     build_supernet,
     frozen_statistics,
 )
-from optuna_nas.spaces import DARTSSpace, NASBench201Space, SearchSpace  # noqa: E402
-from tests.relaxations.plain_supernet import evenly, plain_copy  # noqa: E402
+from tests.supernets.plain_supernet import evenly, plain_copy  # noqa: E402
 
 BATCH = 16
 SIZES: list[tuple[SearchSpace, int, int]] = [

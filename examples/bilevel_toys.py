@@ -13,7 +13,7 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
-from optuna_nas.relaxations.synthetic import Descent, descend, quadratic, sinusoids
+from optuna_nas.methods.synthetic import Descent, descend, quadratic, sinusoids
 from optuna_nas.visualization import learning_curve_svg
 
 

@@ -12,8 +12,9 @@ import torch
 from optuna_nas.visualization.trajectories import trajectory_svg
 
 if TYPE_CHECKING:
-    from optuna_nas.relaxations import ArchitectureParameters, Supernet
+    from optuna_nas.methods import ArchitectureParameters
     from optuna_nas.spaces import Architecture
+    from optuna_nas.supernets import Supernet
 
 
 class ArchitecturePath:

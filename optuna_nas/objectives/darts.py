@@ -47,6 +47,7 @@ from optuna_nas._checks import checked_integer, checked_share
 from optuna_nas.artifacts import ArtifactPlace, open_artifacts
 from optuna_nas.data import ImageData, ImageSplit, load_images
 from optuna_nas.data.few import warn_of_few
+from optuna_nas.methods import ArchitectureParameters, Relaxation, Softmax
 from optuna_nas.networks import count_parameters
 from optuna_nas.objectives.architecture_path import ArchitecturePath
 from optuna_nas.objectives.cell_cnn import ARTIFACTS
@@ -66,14 +67,8 @@ from optuna_nas.objectives.training import (
     chosen_augmentation,
 )
 from optuna_nas.objectives.tunables import Tunable
-from optuna_nas.relaxations import (
-    ArchitectureParameters,
-    Relaxation,
-    Softmax,
-    Supernet,
-    build_supernet,
-)
 from optuna_nas.spaces import SearchSpace, remember_space
+from optuna_nas.supernets import Supernet, build_supernet
 from optuna_nas.trials import TrialRun
 from optuna_nas.visualization.cells import cell_svg
 

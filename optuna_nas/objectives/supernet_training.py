@@ -3,7 +3,7 @@
 For each batch of training images:
 
 1. a batch of held-out images is drawn, and the architecture takes a step of Adam on the loss
-   there, looking ahead along the weights' next step if asked to (see `relaxations.bilevel`), and
+   there, looking ahead along the weights' next step if asked to (see `methods.bilevel`), and
    on a penalty if there is one;
 2. the weights take a step of SGD on the loss of the training batch, with the gradient clipped.
 
@@ -29,14 +29,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from optuna_nas.data import ImageSplit, augment, batches
+from optuna_nas.methods import Unrolled, architecture_gradient
 from optuna_nas.objectives.training import Augmentation, DivergedError
-from optuna_nas.relaxations import (
-    Supernet,
-    Unrolled,
-    Weights,
-    architecture_gradient,
-    frozen_statistics,
-)
+from optuna_nas.supernets import Supernet, Weights, frozen_statistics
 
 _ADAM_BETAS = (0.5, 0.999)
 

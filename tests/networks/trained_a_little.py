@@ -20,7 +20,6 @@ from optuna_nas.networks import (
     register_network,
 )
 from optuna_nas.networks.layers import Classifier
-from optuna_nas.relaxations import build_supernet
 from optuna_nas.spaces import (
     Architecture,
     CellSpace,
@@ -29,6 +28,7 @@ from optuna_nas.spaces import (
     NASBench101Space,
     SearchSpace,
 )
+from optuna_nas.supernets import build_supernet
 
 
 def single_operations() -> None:

@@ -16,8 +16,8 @@ import optuna
 from torch import Tensor
 
 from optuna_nas.data import augment, load_images
+from optuna_nas.methods import GumbelSoftmax
 from optuna_nas.objectives import Darts
-from optuna_nas.relaxations import GumbelSoftmax
 from optuna_nas.spaces import NASBench201Space
 from optuna_nas.trials import recover_interrupted
 

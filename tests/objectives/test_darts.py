@@ -20,10 +20,10 @@ from optuna.distributions import (
 from optuna.trial import TrialState
 
 from optuna_nas.data import ImageData
+from optuna_nas.methods import GumbelSoftmax
 from optuna_nas.objectives import CellCNN, Darts, derived_params
 from optuna_nas.objectives.supernet_training import SupernetTrainer
 from optuna_nas.objectives.training import DivergedError
-from optuna_nas.relaxations import GumbelSoftmax
 from optuna_nas.spaces import CellSpace, DARTSSpace, NASBench101Space, NASBench201Space
 
 Make = Callable[..., Darts]

@@ -20,6 +20,7 @@ from optuna.trial import TrialState
 
 from optuna_nas.data import ImageData
 from optuna_nas.ensembles import best_ensemble
+from optuna_nas.methods import EdgePenalty, common_edges
 from optuna_nas.objectives import CellCNN, EdgeNES
 from optuna_nas.objectives.edge_nes import (
     Candidates,
@@ -36,7 +37,6 @@ from optuna_nas.objectives.edge_nes import (
 )
 from optuna_nas.objectives.edge_nes.outcome import Outcome
 from optuna_nas.objectives.training import DivergedError, Trainer
-from optuna_nas.relaxations import EdgePenalty, common_edges
 from optuna_nas.spaces import EdgeNESSpace, NASBench101Space, NASBench201Space
 
 Make = Callable[..., EdgeNES]

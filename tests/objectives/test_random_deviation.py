@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
+from optuna_nas.methods import common_edges
 from optuna_nas.objectives.edge_nes.deviation import random_deviation
-from optuna_nas.relaxations import common_edges
 from optuna_nas.spaces import CellSpace, DARTSSpace, EdgeNESSpace, NASBench201Space, SearchSpace
 
 

@@ -7,16 +7,11 @@ import torch
 from torch import nn
 
 from optuna_nas.data import ImageSplit
+from optuna_nas.methods import ArchitectureHypernetwork, SharedEdges
 from optuna_nas.objectives.supernet_training import SearchRecipe, SupernetTrainer
 from optuna_nas.objectives.training import Augmentation
-from optuna_nas.relaxations import (
-    ArchitectureHypernetwork,
-    SharedEdges,
-    Supernet,
-    Weights,
-    build_supernet,
-)
 from optuna_nas.spaces import EdgeNESSpace
+from optuna_nas.supernets import Supernet, Weights, build_supernet
 
 SPACE = EdgeNESSpace(("skip_connect", "max_pool_3x3"), 2)
 RECIPE = SearchRecipe(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from optuna_nas.relaxations import common_edges
+from optuna_nas.methods import common_edges
 from optuna_nas.spaces import Architecture
 
 _STEPS_PER_PARAMETER = 20

@@ -2,7 +2,7 @@
 
 1. DARTS searches one architecture, the optimum.
 2. A hypernetwork learns architectures that share λ edges with it, for all λ from 0 to Λ at once,
-   together with the weights of a supernet (see `relaxations.edge_nes.hypernetwork`).
+   together with the weights of a supernet (see `methods.edge_nes.hypernetwork`).
 3. λ is drawn several times; the architectures there are the candidates.
 4. They are trained from scratch, and the best ensemble of them is chosen and measured (see
    `ensemble_search`, which tells what a trial reports and keeps).
@@ -13,7 +13,7 @@ each member.
 
 Reference: P. Babkin, EdgeNES, 2024, https://github.com/intsystems/2023-Project-120.
 
-*Departures*: the signs and formulas as in the modules of `relaxations.edge_nes`. Accuracies that
+*Departures*: the signs and formulas as in the modules of `methods.edge_nes`. Accuracies that
 are reported are those on images that neither weights nor architectures are learnt on. The
 ensemble is chosen by the negative log-likelihood of the mean of the probabilities; the published
 code applies a second softmax to the mean. λ is drawn from U(0, Λ), and candidates that would occur

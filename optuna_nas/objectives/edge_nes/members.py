@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from optuna_nas._checks import checked_integer
+from optuna_nas.methods import common_edges
 from optuna_nas.objectives.edge_nes.deviation import random_deviation
 from optuna_nas.objectives.edge_nes.search import Candidates, Search
 from optuna_nas.objectives.edge_nes.settings import HypernetworkSettings, SupernetSettings
-from optuna_nas.relaxations import common_edges
 
 
 class MemberSource(Protocol):

@@ -18,9 +18,9 @@ from optuna_nas.ensembles import (
     best_ensemble,
     negative_log_likelihood,
 )
+from optuna_nas.methods import common_edges
 from optuna_nas.objectives.edge_nes.search import Candidates
 from optuna_nas.objectives.pictures import publish_learning_curve
-from optuna_nas.relaxations import common_edges
 from optuna_nas.visualization.cells import cell_svg
 from optuna_nas.visualization.shared_edges import shared_edges_svg
 

@@ -10,21 +10,20 @@ import numpy as np
 import torch
 
 from optuna_nas.data import ImageData
+from optuna_nas.methods import (
+    ArchitectureHypernetwork,
+    ArchitectureParameters,
+    SharedEdges,
+    Softmax,
+    common_edges,
+)
 from optuna_nas.objectives.edge_nes.images import Images
 from optuna_nas.objectives.edge_nes.settings import HypernetworkSettings, SupernetSettings
 from optuna_nas.objectives.edge_nes.stages import Stage, Stages
 from optuna_nas.objectives.supernet_training import RelaxedNetwork, SupernetTrainer
 from optuna_nas.objectives.training import Augmentation, accuracy
-from optuna_nas.relaxations import (
-    ArchitectureHypernetwork,
-    ArchitectureParameters,
-    SharedEdges,
-    Softmax,
-    Supernet,
-    build_supernet,
-    common_edges,
-)
 from optuna_nas.spaces import Architecture, SearchSpace
+from optuna_nas.supernets import Supernet, build_supernet
 
 _CURVE_POINTS = 41
 _DRAWS_PER_CANDIDATE = 50

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from optuna_nas._checks import checked_integer, checked_positive, checked_share
+from optuna_nas.methods import EdgePenalty
 from optuna_nas.objectives.supernet_training import SearchRecipe
 from optuna_nas.objectives.training import Augmentation
-from optuna_nas.relaxations import EdgePenalty
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,16 @@
+"""Architectures by the number of edges that they share with an optimum."""
+
+from __future__ import annotations
+
+from optuna_nas.methods.edge_nes.hypernetwork import ArchitectureHypernetwork
+from optuna_nas.methods.edge_nes.penalty import EdgePenalty
+from optuna_nas.methods.edge_nes.piecewise_linear import PiecewiseLinear
+from optuna_nas.methods.edge_nes.shared_edges import SharedEdges, common_edges
+
+__all__ = [
+    "ArchitectureHypernetwork",
+    "EdgePenalty",
+    "PiecewiseLinear",
+    "SharedEdges",
+    "common_edges",
+]

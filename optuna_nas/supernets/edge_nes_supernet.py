@@ -1,0 +1,60 @@
+"""The supernet of EdgeNES: a row of one cell, of which each node keeps one input.
+
+The weights of a node's edges, the *switch* of the method, are a factor of the weights of the
+operations on them. One or two cells, as published, all halve the resolution (see
+`pair_supernet`).
+
+Reference: P. Babkin, EdgeNES, 2024, https://github.com/intsystems/2023-Project-120.
+"""
+
+from __future__ import annotations
+
+from optuna_nas.spaces import Architecture, EdgeNESSpace, SearchSpace
+from optuna_nas.supernets.derivation import strongest_inputs
+from optuna_nas.supernets.pair_supernet import PairSupernet
+from optuna_nas.supernets.supernet import Weights, register_supernet
+
+_KIND = "cell"
+
+
+@register_supernet(EdgeNESSpace, channels=10, cells=1)
+class EdgeNESSupernet(PairSupernet):
+    """All cells of the space in one network.
+
+    Args:
+        space: The space.
+        num_classes: The number of logits.
+        in_channels: Channels of the images.
+        channels: Channels of a node before the first reduction.
+        cells: The number of cells.
+
+    Attributes:
+        edges: The edges of the cell, under the name `"cell"`.
+        operations: The operations of the space.
+    """
+
+    space: EdgeNESSpace
+
+    def __init__(
+        self, space: SearchSpace, *, num_classes: int, in_channels: int, channels: int, cells: int
+    ) -> None:
+        assert isinstance(space, EdgeNESSpace)
+        super().__init__(
+            space,
+            num_classes=num_classes,
+            in_channels=in_channels,
+            channels=channels,
+            cells=cells,
+            operations=space.operations,
+            nodes=space.num_nodes,
+            kinds=(_KIND, _KIND),
+        )
+
+    def derive(self, weights: Weights) -> Architecture:
+        """Keep the strongest input of each node, with the strongest operation on it.
+
+        The strength of an edge is the sum of the weights of its operations: the weight of the
+        edge itself, as those of its operations add up to one.
+        """
+        genes = strongest_inputs(weights[_KIND], self.edges[_KIND], self.operations)
+        return self.space.from_genes(genes)
