@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 from filelock import FileLock
 from optuna.artifacts import FileSystemArtifactStore
 
+from optuna_nas._locks import boot
 from optuna_nas.artifacts.atomic import write_atomically
 from optuna_nas.artifacts.place import ArtifactPlace, StoredFile
 
 __all__ = ["ArtifactFolder", "LocalFile"]
+
+_WORKSPACE = ".publish-"
 
 
 @dataclass(frozen=True)
@@ -107,8 +112,22 @@ class ArtifactFolder(ArtifactPlace):
     def workspace(self) -> Iterator[Path]:
         """A temporary folder on the same disk, so that a full one is met here."""
         self.make()
-        with tempfile.TemporaryDirectory(dir=self.path, prefix=".publish-") as folder:
+        prefix = f"{_WORKSPACE}{_processes()}-{os.getpid()}-"
+        with tempfile.TemporaryDirectory(dir=self.path, prefix=prefix) as folder:
             yield Path(folder)
+
+    def names(self, folder: str) -> list[str]:
+        """The names of the files in a folder of slashes."""
+        path = self.path.joinpath(*folder.split("/"))
+        return sorted(file.name for file in path.iterdir()) if path.is_dir() else []
+
+    def sweep(self) -> None:
+        """Remove the workspaces of processes of this machine that were killed."""
+        ours = f"{_WORKSPACE}{_processes()}-"
+        for path in self.path.glob(f"{ours}*"):
+            pid = path.name.removeprefix(ours).partition("-")[0]
+            if pid.isdecimal() and not psutil.pid_exists(int(pid)):
+                shutil.rmtree(path, ignore_errors=True)
 
     def check(self) -> None:
         """Find out whether it can be written, without making it.
@@ -125,6 +144,12 @@ class ArtifactFolder(ArtifactPlace):
             f"`artifacts` is {_shown(self.path)!r}, but {_shown(there)!r} is no folder that can "
             "be written; allowed is a folder, also one that is still to be made."
         )
+
+
+def _processes() -> str:
+    """What numbers of processes mean something for: one start of one container or machine."""
+    namespace = Path("/proc/self/ns/pid")
+    return f"{boot()[:8]}.{namespace.stat().st_ino if namespace.exists() else 0}"
 
 
 def _shown(path: Path) -> str:

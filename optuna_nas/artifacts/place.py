@@ -78,6 +78,13 @@ class ArtifactPlace(ABC):
     def make(self) -> None:  # noqa: B027
         """Make what has to be there before something is published; in most places nothing."""
 
+    def names(self, folder: str) -> list[str]:
+        """The names of the files in a folder of slashes; none where they cannot be listed."""
+        return []
+
+    def sweep(self) -> None:  # noqa: B027
+        """Remove the workspaces of processes of this machine that were killed."""
+
     @abstractmethod
     def check(self) -> None:
         """Find out whether files can be kept here, without leaving one.

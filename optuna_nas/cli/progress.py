@@ -14,8 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 from rich.text import Text
 
-from optuna_nas._attributes import read_list, read_number
+from optuna_nas._attributes import read_number
 from optuna_nas._ranking import best_trials, is_feasible
+from optuna_nas.storages.retries import queued_again, state_name
 from optuna_nas.visualization.formats import format_measured
 from optuna_nas.visualization.records import objective_names, value_errors
 
@@ -100,10 +101,9 @@ class Progress:
 
     def _line(self, trial: FrozenTrial, trials: list[FrozenTrial]) -> Text:
         line = Text(f"trial {trial.number:>4}  ")
-        histories = (read_list(t.system_attrs, "retry_history", int) for t in trials)
-        retried = any(trial.number in history for history in histories)
-        state = "interrupted, goes on" if retried else f"{trial.state.name.lower():<9}"
-        line.append(state, _STYLES[trial.state])
+        continued = trial.number in queued_again(trials)
+        state = state_name(trial, continued=continued) + ", goes on" * continued
+        line.append(f"{state:<9}", _STYLES[trial.state])
         last = trial.last_step
         if trial.state in _FINISHED and last is not None:
             self._add_value(line, trial, last)

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from optuna_nas.cli.deletion import unless_deleted
 from optuna_nas.cli.interrupts import interruptible
 from optuna_nas.cli.mending import mendable, show_error
 from optuna_nas.cli.objectives import DEFAULT_OBJECTIVE, RECIPES
@@ -201,6 +202,7 @@ def run(
     interrupted = False
     try:
         with (
+            unless_deleted(study),
             interruptible(),
             Progress(console, study, target, config.recipe, config.options) as progress,
             closing(supervisor.run()) as ticks,

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from optuna_nas.artifacts import open_artifacts
 from optuna_nas.cli.worker import finished_trials
 from optuna_nas.storages import GRACE_SECONDS
-from optuna_nas.trials import Unclaimed, recover_interrupted
+from optuna_nas.trials import Unclaimed, recover_interrupted, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -76,6 +77,7 @@ class Supervisor:
             WorkerError: Workers died more often than they may be replaced, or one was refused.
         """
         self._recover()
+        self._sweep()
         self._finished = finished_trials(self._study)
         try:
             for index in range(min(self._workers, self._missing())):
@@ -86,6 +88,13 @@ class Supervisor:
                 self._replace_ended()
         finally:
             self._stop()
+            with suppress(KeyError):  # the study was deleted
+                # Who did not answer in time was asked as politely as the others.
+                recover_interrupted(self._study, polite=True)
+                self._sweep()
+
+    def _sweep(self) -> None:
+        sweep(self._study, open_artifacts(self._config.artifacts))
 
     def _missing(self) -> int:
         return max(self._target - finished_trials(self._study), 0)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from optuna_nas._interrupts import check_interrupted
+from optuna_nas.cli.deletion import unless_deleted
 from optuna_nas.cli.interrupts import interruptible
 from optuna_nas.cli.mending import mendable
 
@@ -79,13 +80,14 @@ def _work(index: int, threads: int, target: int, deadline: float) -> None:
         check_study(study, config, made)
     objective = _Claiming(made)
     failures, unclaimed = _Failures(), Unclaimed(GRACE_SECONDS)
-    while time.monotonic() < deadline and finished_trials(study) < target:
-        check_interrupted()
-        if _has_room(study, target):
-            _run_trial(study, objective, failures)
-            failures.check()
-        else:
-            _wait(study, unclaimed)
+    with unless_deleted(study):
+        while time.monotonic() < deadline and finished_trials(study) < target:
+            check_interrupted()
+            if _has_room(study, target):
+                _run_trial(study, objective, failures)
+                failures.check()
+            else:
+                _wait(study, unclaimed)
 
 
 class _Failures:

@@ -6,11 +6,11 @@ from optuna_nas.storages.addresses import local_file, public_address, without_pa
 from optuna_nas.storages.opening import (
     GRACE_SECONDS,
     HEARTBEAT_SECONDS,
-    MAX_RETRY,
     PATIENCE_SECONDS,
     open_storage,
 )
 from optuna_nas.storages.patient import PatientStorage
+from optuna_nas.storages.retries import MAX_RETRY
 from optuna_nas.storages.said_once import say_once
 from optuna_nas.storages.shown import show_constraints
 

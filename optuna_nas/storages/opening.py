@@ -44,7 +44,7 @@ from optuna_nas.storages.addresses import (
 from optuna_nas.storages.file_journal import FileJournal
 from optuna_nas.storages.long_attributes import allow_long_attributes
 from optuna_nas.storages.patient import PatientStorage, is_passing
-from optuna_nas.storages.retries import RetryInterrupted
+from optuna_nas.storages.retries import MAX_RETRY, RetryInterrupted
 
 __all__ = [
     "GRACE_SECONDS",
@@ -56,7 +56,6 @@ __all__ = [
 
 HEARTBEAT_SECONDS = 20
 GRACE_SECONDS = 120
-MAX_RETRY = 3
 PATIENCE_SECONDS = 300
 
 _CONNECT_SECONDS = 10

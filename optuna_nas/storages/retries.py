@@ -19,9 +19,14 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from optuna_nas._attributes import as_number, read_count, read_list, read_mapping
+from optuna_nas._attributes import as_number, read_count, read_list, read_mapping, read_text
+from optuna_nas.storages.workers import WORKER_ATTR
 
 __all__ = [
+    "INTERRUPTED",
+    "MAX_RETRY",
+    "ORIGIN_ATTR",
+    "REASON_ATTR",
     "Outcome",
     "RetryInterrupted",
     "is_begun",
@@ -30,13 +35,18 @@ __all__ = [
     "remember_outcome",
     "requeue",
     "retry_history",
+    "state_name",
 ]
 
+MAX_RETRY = 3
+INTERRUPTED = "interrupted"
+
+REASON_ATTR = "stopped_because"
 OUTCOME_ATTR = "optuna_nas:outcome"
 POLITE_ATTR = "optuna_nas:polite_interruptions"
 
-# What Optuna's callback writes and `retried_trial_number` and `retry_history` read.
-_ORIGIN = "failed_trial"
+# What Optuna's callback writes, and what its functions of a retried trial read.
+ORIGIN_ATTR = "failed_trial"
 _HISTORY = "retry_history"
 
 
@@ -95,6 +105,22 @@ def queued_again(trials: Sequence[FrozenTrial]) -> set[int]:
     return {number for trial in trials for number in retry_history(trial)}
 
 
+def state_name(trial: FrozenTrial, *, continued: bool) -> str:
+    """The state of a trial as it is shown: Optuna's FAIL also means that it was interrupted.
+
+    Args:
+        trial: The trial.
+        continued: Whether another trial goes on with it.
+    """
+    name = trial.state.name.lower()
+    if trial.state != TrialState.FAIL:
+        return name
+    claimed = read_mapping(trial.system_attrs, WORKER_ATTR).get("trial") == trial.number
+    lost = claimed and (_deaths(trial) >= MAX_RETRY or not is_begun(trial))
+    has_reason = read_text(trial.user_attrs, REASON_ATTR) is not None
+    return INTERRUPTED if continued or (lost and not has_reason) else name
+
+
 def is_begun(trial: FrozenTrial) -> bool:
     """Whether anything is known of a trial; else a new one is as good."""
     return bool(
@@ -123,16 +149,15 @@ def requeue(
     trials = storage.get_all_trials(study._study_id, deepcopy=False)
     if trial.number in queued_again(trials):
         return True
-    history = [*retry_history(trial), trial.number]
-    politely = (read_count(trial.system_attrs, POLITE_ATTR) or 0) + polite
     outcome = known_outcome(study, trial)
-    if outcome is None and max_retry is not None and len(history) - politely > max_retry:
+    deaths = _deaths(trial) + (not polite)
+    if outcome is None and max_retry is not None and deaths > max_retry:
         return False
     attributes: dict[str, Any] = {
-        _ORIGIN: trial.number,
+        ORIGIN_ATTR: trial.number,
         **trial.system_attrs,
-        _HISTORY: history,
-        POLITE_ATTR: politely,
+        _HISTORY: [*retry_history(trial), trial.number],
+        POLITE_ATTR: _polite_ones(trial) + polite,
     }
     study.add_trial(
         optuna.create_trial(
@@ -161,6 +186,15 @@ class RetryInterrupted:
     def __call__(self, study: optuna.Study, trial: FrozenTrial) -> None:
         """Let another trial go on with this one."""
         requeue(study, trial, self._max_retry)
+
+
+def _deaths(trial: FrozenTrial) -> int:
+    """How often a worker died of the training before this trial."""
+    return len(retry_history(trial)) - _polite_ones(trial)
+
+
+def _polite_ones(trial: FrozenTrial) -> int:
+    return read_count(trial.system_attrs, POLITE_ATTR) or 0
 
 
 def _is_number(value: object) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from optuna_nas.trials.leftovers import sweep
 from optuna_nas.trials.recovery import Unclaimed, queued_if_interrupted, recover_interrupted
 from optuna_nas.trials.run import TrialRun
 from optuna_nas.trials.states import CorruptStateError
@@ -14,4 +15,5 @@ __all__ = [
     "load_weights",
     "queued_if_interrupted",
     "recover_interrupted",
+    "sweep",
 ]

@@ -37,7 +37,7 @@ from optuna.trial import BaseTrial
 
 from optuna_nas._interrupts import check_interrupted, held_back
 from optuna_nas.artifacts import ArtifactPlace, open_artifacts
-from optuna_nas.storages.retries import remember_outcome
+from optuna_nas.storages.retries import REASON_ATTR, remember_outcome
 from optuna_nas.trials.checkpoints import Checkpoint, Curve
 from optuna_nas.trials.publishing import publish
 from optuna_nas.trials.recovery import (
@@ -55,7 +55,6 @@ __all__ = ["TrialRun"]
 
 CURVE_ATTR = "learning_curve"
 RESUMED_ATTR = "resumed_from_epoch"
-REASON_ATTR = "stopped_because"
 
 _LONGEST_REASON = 500
 

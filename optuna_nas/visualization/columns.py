@@ -57,7 +57,7 @@ def trial_columns(
     ]
     columns = [
         Column("Trial", _number, lambda record: str(record.number), optional=False),
-        Column("State", lambda record: record.state.name.lower(), optional=False),
+        Column("State", lambda record: record.state_name, optional=False),
         *objectives,
         Column("Test accuracy", lambda record: record.test_accuracy, _test_accuracy),
         Column("Parameters", *_written(lambda record: record.parameters, format_count)),

@@ -17,6 +17,7 @@ import plotly.graph_objects as go
 from optuna.trial import TrialState
 
 from optuna_nas._ranking import best_trials, direction_signs
+from optuna_nas.storages.retries import INTERRUPTED
 from optuna_nas.visualization.records import (
     TrialRecord,
     objective_name,
@@ -169,7 +170,7 @@ def plot_learning_curves(study: optuna.Study, *, step: str = "epoch") -> go.Figu
         figure.update_xaxes(title_text=f"{axis_name(step)} ({drawn_of})")
     groups: dict[str, list[TrialRecord]] = defaultdict(list)
     for record in drawn:
-        groups["best" if record.number in best else record.state.name.lower()].append(record)
+        groups["best" if record.number in best else record.state_name].append(record)
     _whole_numbers(figure, max(record.curve[-1][0] for record in drawn) + 1)
     for group, line in _CURVE_LINES.items():
         if group in groups:
@@ -187,6 +188,7 @@ def plot_learning_curves(study: optuna.Study, *, step: str = "epoch") -> go.Figu
 _CURVE_LINES: Mapping[str, Mapping[str, Any]] = {
     TrialState.PRUNED.name.lower(): {"color": FAINT, "width": 1},
     TrialState.FAIL.name.lower(): {"color": FAINT, "width": 1, "dash": "dot"},
+    INTERRUPTED: {"color": FAINT, "width": 1, "dash": "dot"},
     TrialState.COMPLETE.name.lower(): {"color": "rgba(97,151,211,0.6)", "width": 1.25},
     TrialState.RUNNING.name.lower(): {"color": COMPLETE, "width": 1.5, "dash": "dot"},
     "best": {"color": BEST, "width": 3},

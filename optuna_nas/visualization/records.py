@@ -17,6 +17,13 @@ from optuna_nas._attributes import as_number, read_list, read_number, read_text
 from optuna_nas._ranking import is_feasible, ranked_trials
 from optuna_nas.spaces import recall_space
 from optuna_nas.spaces.base import INVALID_REASON
+from optuna_nas.storages.retries import (
+    INTERRUPTED,
+    REASON_ATTR,
+    is_begun,
+    retry_history,
+    state_name,
+)
 
 if TYPE_CHECKING:
     import optuna
@@ -35,7 +42,6 @@ __all__ = [
 ]
 
 _CURVE_ATTRIBUTE = "learning_curve"
-_REASON_ATTRIBUTE = "stopped_because"
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,7 @@ class TrialRecord:
     Attributes:
         number: Its number in the study.
         state: Its state.
+        state_name: What that is called; `interrupted` where it does not tell the trial's fault.
         values: Its final values, one for each objective; empty unless it is complete.
         feasible: Whether it meets its constraints.
         curve: The reported values as (epoch, value), by epoch; finite ones only.
@@ -66,6 +73,7 @@ class TrialRecord:
 
     number: int
     state: TrialState
+    state_name: str
     values: tuple[float, ...]
     feasible: bool
     curve: tuple[tuple[int, float], ...]
@@ -94,9 +102,7 @@ def read_records(study: optuna.Study) -> list[TrialRecord]:
     names = objective_names(study)
     trials = study.get_trials(deepcopy=False)
     continued = {
-        history[-1]: trial.number
-        for trial in trials
-        if (history := read_list(trial.system_attrs, "retry_history", int))
+        history[-1]: trial.number for trial in trials if (history := retry_history(trial))
     }
     return [_record(trial, space, names, continued) for trial in trials]
 
@@ -162,6 +168,7 @@ def _record(
     return TrialRecord(
         number=trial.number,
         state=trial.state,
+        state_name=state_name(trial, continued=trial.number in continued),
         values=values,
         feasible=is_feasible(trial),
         curve=tuple(point for point in curve if math.isfinite(point[1])),
@@ -229,9 +236,11 @@ def _reason(trial: FrozenTrial, epochs: int, continued: int | None) -> str:
         return f"interrupted; trial {continued} goes on with it"
     if trial.state == TrialState.COMPLETE and not is_feasible(trial):
         return "infeasible"
+    if state_name(trial, continued=False) == INTERRUPTED:
+        return "interrupted too often; given up" if is_begun(trial) else "interrupted at once"
     if trial.state not in (TrialState.PRUNED, TrialState.FAIL):
         return ""
-    for attribute in (INVALID_REASON, _REASON_ATTRIBUTE):
+    for attribute in (INVALID_REASON, REASON_ATTR):
         if reason := read_text(trial.user_attrs, attribute):
             return reason
     verb = "stopped" if trial.state == TrialState.PRUNED else "failed"

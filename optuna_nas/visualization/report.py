@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
@@ -135,7 +136,7 @@ def _render(
         single=len(study.directions) == 1,
         names=objective_names(study),
         directions=[_DIRECTIONS[direction] for direction in study.directions],
-        counts={s.name.lower(): sum(r.state == s for r in records) for s in TrialState},
+        counts=Counter(record.state_name for record in records),
         wall_time=_wall_time(study),
         training_time=sum(r.seconds or 0.0 for r in records if r.continued_by is None),
         best=best,

@@ -1,0 +1,32 @@
+"""A study that is deleted while it runs ends what works on it with one line."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from optuna_nas.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import optuna
+
+__all__ = ["unless_deleted"]
+
+
+@contextmanager
+def unless_deleted(study: optuna.Study) -> Iterator[None]:
+    """Say so if what fails inside does because the study is gone.
+
+    Raises:
+        UserError: It was deleted.
+    """
+    try:
+        yield
+    except Exception as error:  # a `KeyError`, or what Optuna or the database makes of it
+        try:
+            study._storage.get_study_name_from_id(study._study_id)
+        except KeyError:
+            raise UserError(f"The study {study.study_name!r} was deleted while it ran.") from error
+        raise
