@@ -215,7 +215,9 @@ def test_training_again_gives_the_kept_weights(
 ) -> None:
     objective, study = searched
     retried = study.best_trial
-    retried.system_attrs = {"failed_trial": retried.number}  # then the number is not the seed
+    run = retried.system_attrs["optuna_nas:run"]
+    # Then the number is not the seed.
+    retried.system_attrs = {"failed_trial": retried.number, "optuna_nas:run": run}
     retried.number = 99
     first = export_trial(objective, study, study.best_trial, tmp_path / "kept")
     again = export_trial(objective, study, retried, tmp_path / "again")

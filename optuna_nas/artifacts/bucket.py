@@ -20,7 +20,8 @@ from uuid import uuid4
 from optuna.artifacts.exceptions import ArtifactNotFound
 
 from optuna_nas._locks import machine_lock
-from optuna_nas.artifacts.place import ArtifactPlace, StoredFile
+from optuna_nas.artifacts.names import checked_path
+from optuna_nas.artifacts.place import ArtifactPlace, StoredFile, artifact_path
 
 if TYPE_CHECKING:
     from optuna.artifacts._protocol import ArtifactStore
@@ -36,16 +37,22 @@ class _Prefixed:
     prefix: str
 
     def open_reader(self, artifact_id: str) -> BinaryIO:
-        with _failures(self.prefix + artifact_id):
-            return self.backend.open_reader(self.prefix + artifact_id)
+        name = self._name(artifact_id)
+        with _failures(name):
+            return self.backend.open_reader(name)
 
     def write(self, artifact_id: str, content_body: BinaryIO) -> None:
-        with _failures(self.prefix + artifact_id):
-            self.backend.write(self.prefix + artifact_id, content_body)
+        name = self._name(artifact_id)
+        with _failures(name):
+            self.backend.write(name, content_body)
 
     def remove(self, artifact_id: str) -> None:
-        with _failures(self.prefix + artifact_id):
-            self.backend.remove(self.prefix + artifact_id)
+        name = self._name(artifact_id)
+        with _failures(name):
+            self.backend.remove(name)
+
+    def _name(self, artifact_id: str) -> str:
+        return self.prefix + "/".join(artifact_path(artifact_id))
 
 
 @dataclass(frozen=True)
@@ -141,6 +148,7 @@ class ArtifactBucket(ArtifactPlace):
 
     def file(self, name: str) -> ObjectFile:
         """The object of a name with slashes."""
+        checked_path(name)
         store = _Prefixed(self._backend, self._prefix)
         return ObjectFile(store, name, f"{self.address}/{name}")
 

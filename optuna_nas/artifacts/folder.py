@@ -9,16 +9,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import psutil
 from filelock import FileLock
-from optuna.artifacts import FileSystemArtifactStore
+from optuna.artifacts.exceptions import ArtifactNotFound
 
 from optuna_nas._locks import boot
 from optuna_nas.artifacts.atomic import write_atomically
-from optuna_nas.artifacts.place import ArtifactPlace, StoredFile
+from optuna_nas.artifacts.names import checked_path
+from optuna_nas.artifacts.place import ArtifactPlace, StoredFile, artifact_path
 
-__all__ = ["ArtifactFolder", "LocalFile"]
+__all__ = ["ArtifactFolder", "FolderStore", "LocalFile"]
 
 _WORKSPACE = ".publish-"
 
@@ -68,6 +70,38 @@ class LocalFile(StoredFile):
 
 
 @dataclass(frozen=True)
+class FolderStore:
+    """The published files of a folder, each there whole or not at all.
+
+    Args:
+        place: The folder.
+    """
+
+    place: ArtifactFolder
+
+    def open_reader(self, artifact_id: str) -> BinaryIO:
+        """Open a file to read it."""
+        try:
+            return self._path(artifact_id).open("rb")
+        except FileNotFoundError:
+            raise ArtifactNotFound(f"There is no {artifact_id!r}.") from None
+
+    def write(self, artifact_id: str, content_body: BinaryIO) -> None:
+        """Put a file there, or replace it."""
+        write_atomically(self._path(artifact_id), content_body.read())
+
+    def remove(self, artifact_id: str) -> None:
+        """Delete a file."""
+        try:
+            self._path(artifact_id).unlink()
+        except FileNotFoundError:
+            raise ArtifactNotFound(f"There is no {artifact_id!r}.") from None
+
+    def _path(self, artifact_id: str) -> Path:
+        return self.place.files.joinpath(*artifact_path(artifact_id))
+
+
+@dataclass(frozen=True)
 class ArtifactFolder(ArtifactPlace):
     """A folder for artifacts, checkpoints and weights; nothing is made before it is needed.
 
@@ -96,13 +130,13 @@ class ArtifactFolder(ArtifactPlace):
         return self.path / "files"
 
     @property
-    def store(self) -> FileSystemArtifactStore:
+    def store(self) -> FolderStore:
         """The published files as an Optuna artifact store."""
-        return FileSystemArtifactStore(self.files)
+        return FolderStore(self)
 
     def file(self, name: str) -> LocalFile:
         """The file of a name with slashes."""
-        return LocalFile(self.path.joinpath(*name.split("/")))
+        return LocalFile(self.path.joinpath(*checked_path(name)))
 
     def make(self) -> None:
         """Make the folder of published files."""

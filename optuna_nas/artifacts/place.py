@@ -18,12 +18,26 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from optuna_nas.artifacts.names import folder_name
+from optuna.artifacts.exceptions import ArtifactNotFound
+
+from optuna_nas.artifacts.names import checked_path, folder_name
 
 if TYPE_CHECKING:
     from optuna.artifacts._protocol import ArtifactStore
 
-__all__ = ["ArtifactPlace", "StoredFile"]
+__all__ = ["ArtifactPlace", "StoredFile", "artifact_path"]
+
+
+def artifact_path(artifact_id: str) -> list[str]:
+    """Split an artifact's id, which a storage has said, into the names of a path.
+
+    Raises:
+        ArtifactNotFound: It leads elsewhere, so there is no artifact of that id.
+    """
+    try:
+        return checked_path(artifact_id)
+    except ValueError as error:
+        raise ArtifactNotFound(str(error)) from None
 
 
 class StoredFile(ABC):
@@ -95,8 +109,14 @@ class ArtifactPlace(ABC):
 
     def checkpoint(self, study_name: str, number: int) -> StoredFile:
         """The checkpoint of the trial that was first started as `number`."""
-        return self.file(f"checkpoints/{folder_name(study_name)}/trial-{number}.safetensors")
+        return self.file(f"checkpoints/{folder_name(study_name)}/{_trial_file(number)}")
 
     def weights(self, study_name: str, number: int) -> StoredFile:
         """The final weights of trial `number`."""
-        return self.file(f"weights/{folder_name(study_name)}/trial-{number}.safetensors")
+        return self.file(f"weights/{folder_name(study_name)}/{_trial_file(number)}")
+
+
+def _trial_file(number: int) -> str:
+    if type(number) is not int or number < 0:
+        raise ValueError(f"{number!r} is no number of a trial.")
+    return f"trial-{number}.safetensors"

@@ -16,6 +16,7 @@ from optuna_nas._accuracy import examples_of, standard_error
 from optuna_nas.artifacts import ArtifactPlace
 from optuna_nas.errors import UserError
 from optuna_nas.trials import CorruptStateError, load_weights
+from optuna_nas.trials.origins import origin
 
 if TYPE_CHECKING:
     import torch
@@ -104,7 +105,7 @@ def trained(objective: TrainedObjective, study: optuna.Study, trial: FrozenTrial
     weights, finished = _kept_weights(objective, study, trial), trial
     retrained = weights is None
     if weights is None:
-        weights, finished = _train_again(objective, trial)
+        weights, finished = _train_again(objective, study, trial)
     values = dict(zip(objective.metric_names, finished.values or (), strict=False))
     attributes = {n: finished.user_attrs[n] for n in _LOGGED if n in finished.user_attrs}
     attributes["standard_errors"] = _standard_errors({**values, **attributes})
@@ -153,22 +154,22 @@ def _kept_weights(
 
 
 def _train_again(
-    objective: TrainedObjective, trial: FrozenTrial
+    objective: TrainedObjective, study: optuna.Study, trial: FrozenTrial
 ) -> tuple[dict[str, torch.Tensor], FrozenTrial]:
     """Run the objective on the trial's parameters, in a study and a folder of its own."""
     with tempfile.TemporaryDirectory(prefix="optuna-nas-") as folder:
         private = copy.copy(objective)
         private.artifacts = folder
-        study = optuna.create_study(
+        alone = optuna.create_study(
             directions=list(objective.directions), pruner=optuna.pruners.NopPruner()
         )
-        # A retry is seeded like the trial it goes back to.
-        origin = trial.system_attrs.get("failed_trial", trial.number)
-        attributes = {"fixed_params": trial.params, "failed_trial": origin}
-        study.add_trial(optuna.create_trial(state=TrialState.WAITING, system_attrs=attributes))
-        again = study.ask()
+        # A trial is seeded by its number, a retry by that of the trial it goes back to.
+        before = optuna.create_trial(state=TrialState.FAIL)
+        alone.add_trials([before] * origin(study, trial))
+        alone.enqueue_trial(trial.params)
+        again = alone.ask()
         try:
-            study.tell(again, private(again))
+            alone.tell(again, private(again))
         except optuna.TrialPruned as error:
             raise UserError(f"Trial {trial.number} cannot be trained again. {error}") from error
-        return load_weights(folder, study, again.number), study.trials[0]
+        return load_weights(folder, alone, again.number), alone.trials[-1]

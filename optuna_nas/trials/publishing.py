@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import io
 import mimetypes
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import optuna
 from optuna.artifacts import get_all_artifact_meta, upload_artifact
+from optuna.artifacts.exceptions import ArtifactNotFound
 
 from optuna_nas.artifacts import ArtifactPlace
 from optuna_nas.artifacts.names import safe_name
@@ -46,7 +48,7 @@ def publish(
         TypeError: If `content` is none of these.
     """
     data, suffix = _data(content)
-    filename = safe_name(name)
+    filename = safe_name(name, any_case=True)
     if "." not in filename:
         filename += suffix
     with place.workspace() as folder:
@@ -54,8 +56,9 @@ def publish(
         file.write_bytes(data)
         for meta in get_all_artifact_meta(trial):
             if meta.filename == filename:
-                place.store.write(meta.artifact_id, io.BytesIO(data))
-                return meta.artifact_id
+                with suppress(ArtifactNotFound):  # an id that cannot be one
+                    place.store.write(meta.artifact_id, io.BytesIO(data))
+                    return meta.artifact_id
         kind = _MIMETYPES.get(file.suffix.lower()) or mimetypes.guess_type(filename)[0]
         return upload_artifact(
             artifact_store=place.store,

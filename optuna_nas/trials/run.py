@@ -39,6 +39,7 @@ from optuna_nas._interrupts import check_interrupted, held_back
 from optuna_nas.artifacts import ArtifactPlace, open_artifacts
 from optuna_nas.storages.retries import REASON_ATTR, remember_outcome
 from optuna_nas.trials.checkpoints import Checkpoint, Curve
+from optuna_nas.trials.origins import RUN_ATTR, origin
 from optuna_nas.trials.publishing import publish
 from optuna_nas.trials.recovery import (
     WORKER_ATTR,
@@ -46,7 +47,7 @@ from optuna_nas.trials.recovery import (
     queued_if_interrupted,
     worker_identity,
 )
-from optuna_nas.trials.weights import RUN_ATTR, keep_weights
+from optuna_nas.trials.weights import keep_weights
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -115,8 +116,7 @@ class TrialRun:
         )
         trial.storage.set_trial_system_attr(trial._trial_id, RUN_ATTR, run)
         self._known_epochs = frozenset(frozen.intermediate_values)
-        # What RetryHeartbeatStaleTrialCallback.retried_trial_number reads, with less ceremony.
-        self.origin = frozen.system_attrs.get("failed_trial", trial.number)
+        self.origin = origin(trial.study, frozen)
         if self._place is not None:
             study = trial.study.study_name
             file = self._place.checkpoint(study, self.origin)

@@ -21,13 +21,13 @@ import torch
 
 from optuna_nas._attributes import as_number
 from optuna_nas._ranking import Standing, ranking
-from optuna_nas.artifacts import ArtifactPlace, StoredFile, open_artifacts
+from optuna_nas.artifacts import ArtifactPlace, open_artifacts
 from optuna_nas.storages.retries import retry_history
+from optuna_nas.trials.origins import RUN_ATTR
 from optuna_nas.trials.states import CorruptStateError, read_state, write_state
 
 __all__ = ["keep_weights", "kept_trials", "load_weights"]
 
-RUN_ATTR = "optuna_nas:run"
 _KEPT_ATTR = "optuna_nas:weights:"
 
 
@@ -100,7 +100,8 @@ def load_weights(
         CorruptStateError: If the file is damaged or belongs to an older study of the same name.
     """
     place = open_artifacts(artifacts)
-    file = _find(place, study, number)
+    holder = _holder(study, number)
+    file = place.weights(study.study_name, holder)
     try:
         state, header = read_state(file)
     except FileNotFoundError:
@@ -109,17 +110,16 @@ def load_weights(
             f"No weights of trial {number} of {study.study_name!r} in {place.address}: there are "
             + (f"those of the trials {there}." if there else "none.")
         ) from None
-    if not _is_current(header, study):
+    if header.get("trial") != holder or not _is_current(header, study):
         raise CorruptStateError(f"{file} is not from this study, but from one of the same name.")
     return state
 
 
-def _find(place: ArtifactPlace, study: optuna.Study, number: int) -> StoredFile:
-    """The weights of a trial, or of the one whose finished training it only told."""
+def _holder(study: optuna.Study, number: int) -> int:
+    """The trial whose weights these are: itself, or the one whose training it only told."""
     trials, kept = study.get_trials(deepcopy=False), _kept(study)
     before = retry_history(trials[number]) if number < len(trials) else []
-    found = next((n for n in (number, *reversed(before)) if n in kept), number)
-    return place.weights(study.study_name, found)
+    return next((n for n in (number, *reversed(before)) if n in kept), number)
 
 
 def _kept(study: optuna.Study) -> dict[int, Standing]:

@@ -12,7 +12,6 @@ import pytest
 from optuna.artifacts import get_all_artifact_meta
 
 from optuna_nas.artifacts import ArtifactFolder
-from optuna_nas.artifacts.names import safe_name
 from optuna_nas.trials import TrialRun
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
@@ -116,25 +115,6 @@ def test_the_dashboard_serves_the_drawing(study: optuna.Study, tmp_path: Path) -
     [(status, headers)] = answers
     assert status == "200 OK" and dict(headers)["Content-Type"] == "image/svg+xml"
     assert content.decode() == SVG
-
-
-@pytest.mark.parametrize(
-    ("name", "safe"),
-    [
-        ("cell 3.svg", "cell 3.svg"),
-        ("../x", "_x"),
-        ("", "_"),
-        ("...", "_"),
-        (".hidden", "hidden"),
-        ("a" * 200 + ".svg", "a" * 76 + ".svg"),
-        ("x." + "y" * 200, "x." + "y" * 78),
-        ("é☃", "_"),
-        ("/", "_"),
-    ],
-)
-def test_safe_names(name: str, safe: str) -> None:
-    assert safe_name(name) == safe
-    assert safe_name(safe) == safe
 
 
 def test_training_code_needs_no_plotly() -> None:

@@ -496,3 +496,39 @@ def get(app: Any, path: str) -> tuple[str, bytes]:
     status = []
     body = app(environ, lambda line, headers, error=None: status.append(line))
     return status[0], b"".join(body)
+
+
+@pytest.mark.parametrize(
+    "said", ["s/../../../../home/model", "0", -1, 1, 7, 0.0, True, None, [0], {"a": 0}]
+)
+def test_what_a_storage_says_of_the_origin_chooses_no_file(
+    tmp_path: Path, said: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Trial 0 is of another run, 7 is not there, and the rest are no numbers of trials."""
+    study = optuna.create_study(study_name="s")
+    TrialRun(study.ask(), tmp_path).checkpoint({"epoch": 1})
+    trial = study.ask()
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
+    study._storage.set_trial_system_attr(trial._trial_id, "failed_trial", said)
+    with TrialRun(trial, tmp_path) as run:
+        assert run.origin == 1
+        assert run.restore() is None
+        run.checkpoint({"epoch": 5})
+        run.finish(0.5)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == before
+    assert ("is none that it can go on with" in caplog.text) == (said is True or said != 1)
+
+
+def test_an_origin_of_another_run_is_no_origin(tmp_path: Path) -> None:
+    study = optuna.create_study(study_name="s")
+    TrialRun(study.ask(), tmp_path).checkpoint({"epoch": 1})
+    trial = study.ask()
+    study._storage.set_trial_system_attr(trial._trial_id, "failed_trial", 0)
+    assert TrialRun(trial, tmp_path).origin == 1
+
+
+def test_an_origin_that_was_killed_before_it_began_is_one(tmp_path: Path) -> None:
+    study = optuna.create_study(study_name="s")
+    second = retry(study, study.ask())
+    assert TrialRun(second, tmp_path).origin == 0
+    assert TrialRun(retry(study, second), tmp_path).origin == 0
