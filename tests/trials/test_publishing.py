@@ -30,8 +30,8 @@ def study(tmp_path: Path) -> optuna.Study:
         ("curve.csv", "epoch,accuracy\n0,0.5\n", "curve.csv", "text/csv"),
         ("genotype", "Genotype(normal=...)", "genotype.txt", "text/plain"),
         ("data.bin", b"\x00\xff", "data.bin", "application/octet-stream"),
-        ("../../etc/passwd.txt", "x", "_.._etc_passwd.txt", "text/plain"),
-        ("a\nb\x00/c", b"x", "a_b_c.bin", "application/octet-stream"),
+        ("../../etc/passwd.txt", "x", "_.._etc_passwd-5f510902.txt", "text/plain"),
+        ("a\nb\x00/c", b"x", "a_b_c-6e92d7e5.bin", "application/octet-stream"),
     ],
 )
 def test_published_files_are_artifacts(
