@@ -43,7 +43,7 @@ from benchmarks import tables
 from optuna_nas.compare import Comparison, compare, markdown
 from optuna_nas.compare import write_csv as write_comparison
 from optuna_nas.spaces import Architecture, FlatSpace
-from optuna_nas.spaces.flat import unit
+from optuna_nas.spaces.values import unit
 
 _SALT = 20_261_122
 """Keeps the instances apart from what a sampler draws with the same small numbers as seed."""

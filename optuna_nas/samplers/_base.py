@@ -35,7 +35,8 @@ from optuna_nas.samplers._rankings import RankingBoard
 from optuna_nas.samplers._reading import PROPOSAL_ATTRIBUTE, HistoryReader
 from optuna_nas.samplers._view import StudyView
 from optuna_nas.spaces import Architecture, FlatSpace, SearchSpace, recall_space
-from optuna_nas.spaces.flat import draw
+from optuna_nas.spaces.choices import is_plain, read_choice
+from optuna_nas.spaces.values import draw
 
 if TYPE_CHECKING:
     import optuna
@@ -78,12 +79,13 @@ class Request:
         return np.random.default_rng([self.seed, *salt])
 
     def adopt(self, architecture: Architecture) -> Architecture | None:
-        """Set the pinned parameters; None if no network can be built then."""
+        """Set the pinned parameters, and leave out unused ones; None if nothing can be built."""
         simple = self.space.simplify(architecture) if self.lean else architecture
         if simple is architecture and not self.pinned:
-            return architecture
+            return self.history.activity.reduced(architecture)
         # What was left out may lack parameters, which every trial needs.
-        return self.space.read({**architecture.params, **simple.params, **self.pinned})
+        full = self.space.read({**architecture.params, **simple.params, **self.pinned})
+        return None if full is None else self.history.activity.reduced(full)
 
 
 class ArchitectureSampler(BaseSampler):
@@ -145,7 +147,7 @@ class ArchitectureSampler(BaseSampler):
         else:
             with self._lock:
                 distributions = self._view(study).distributions
-        return {name: d for name, d in distributions.items() if not d.single()}
+        return {name: d for name, d in distributions.items() if not d.single() and is_plain(d)}
 
     def sample_relative(
         self,
@@ -155,12 +157,15 @@ class ArchitectureSampler(BaseSampler):
     ) -> dict[str, Any]:
         """Propose an architecture (see the module's description)."""
         self._check_objectives(study)
-        if not search_space:
-            return {}
         with self._lock:
-            space = self._space or recall_space(study) or FlatSpace(search_space)
             self._begun.add(_identity(trial))
             view = self._view(study)
+            space = self._space or recall_space(study)
+            if space is None:
+                odd = {n: d for n, d in view.distributions.items() if not is_plain(d)}
+                if not search_space and not odd:
+                    return {}
+                space = FlatSpace({**odd, **search_space})
             reader = view.reader(space)
             history = reader.read(study, view.trials, except_number=trial.number)
             pinned = _pinned(study, trial, space)
@@ -188,8 +193,19 @@ class ArchitectureSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """Draw a parameter outside of the space uniformly."""
+        """Draw a parameter outside of the space uniformly.
+
+        Choices such as tuples are not what they were when they come back from a storage, so that
+        Optuna would refuse them. They are left out of the relative search space, and what was
+        proposed is found here, among the choices as the objective has them.
+        """
         self._check_objectives(study)
+        if not is_plain(param_distribution):
+            proposed = read_choice(
+                trial.system_attrs.get(PROPOSAL_ATTRIBUTE), param_name, param_distribution
+            )
+            if proposed is not None:
+                return proposed
         rng = np.random.default_rng([self._seed, trial.number, crc32(param_name.encode())])
         return draw(param_distribution, rng)
 

@@ -21,8 +21,10 @@ from functools import cached_property
 
 import numpy as np
 
+from optuna_nas.samplers._activity import Activity
 from optuna_nas.spaces import Architecture
 from optuna_nas.surrogates.pareto import crowding_distances, domination_ranks
+from optuna_nas.surrogates.scaling import tamed
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,11 @@ class Observation:
         architecture: What it evaluated.
         values: Its value for each objective or, if pruned, the estimate of it; lower is better.
             Infinite if it was pruned and told nothing but its constraints.
-        pruned: Whether it was pruned, so that the values are not its own.
+        pruned: Whether it did not complete, so that the values are not its own.
         completed: When it finished.
         constraints: Its constraints by name; met up to zero.
         violation: By how much it violates all of them together; zero if it is feasible.
+        failed: Whether it failed or diverged: its values say only that it is bad.
     """
 
     number: int
@@ -47,6 +50,7 @@ class Observation:
     completed: datetime
     constraints: Mapping[str, float] = field(default_factory=dict)
     violation: float = 0.0
+    failed: bool = False
 
     @property
     def rank(self) -> tuple[float, float]:
@@ -108,9 +112,19 @@ class History:
         return sorted(self.observations, key=lambda o: (*o.rank, o.number))
 
     @property
+    def num_evaluated(self) -> int:
+        """How many of the observations are no failures."""
+        return sum(not o.failed for o in self.observations)
+
+    @property
     def completed(self) -> list[Observation]:
         """The observations that are not estimates."""
         return [o for o in self.observations if not o.pruned]
+
+    @cached_property
+    def activity(self) -> Activity:
+        """Which parameters the completed trials used, and when."""
+        return Activity([o.architecture for o in self.completed])
 
     @cached_property
     def constraints(self) -> dict[str, tuple[list[int], np.ndarray]]:
@@ -125,7 +139,9 @@ def with_violations(observations: list[Observation]) -> list[Observation]:
         return observations
     total = np.zeros(len(observations))
     for rows, values in constraints.values():
-        total[rows] += values.clip(min=0) / (values.std() or 1.0)
+        excess = values.clip(min=0) / (values.std() or 1.0)
+        # However little it is in this unit, what exceeds zero is not feasible.
+        total[rows] += np.where(values > 0, np.maximum(excess, np.finfo(float).tiny), 0.0)
     return [
         replace(o, violation=violation)
         for o, violation in zip(observations, total.tolist(), strict=True)
@@ -144,9 +160,14 @@ def _constraints(observations: Sequence[Observation]) -> dict[str, tuple[list[in
 
 
 def _finite(values: Sequence[float]) -> np.ndarray:
-    """The values of a constraint, infinite and undefined ones moved beyond all others."""
+    """The values of a constraint, infinite and undefined ones moved beyond all others.
+
+    Very large ones are scaled down, and all others with them.
+    """
     found = np.array(values, dtype=float)
-    finite = found[np.isfinite(found)]
+    known = np.isfinite(found)
+    found[known] = tamed(found[known])
+    finite = found[known]
     margin = (finite.std() if len(finite) else 0.0) or 1.0
     highest = max(finite.max(initial=0.0), 0.0) + margin
     lowest = min(finite.min(initial=0.0), 0.0) - margin
@@ -158,7 +179,7 @@ def _ranked_by_domination(observations: Sequence[Observation]) -> list[Observati
     others = [o for o in observations if o.violation > 0 or not o.valued]
     ranked: list[Observation] = []
     if compared:
-        values = np.array([o.values for o in compared])
+        values = tamed(np.array([o.values for o in compared]), axis=0)
         ranks = domination_ranks(values)
         crowding = np.zeros(len(compared))
         for rank in range(ranks.max() + 1):

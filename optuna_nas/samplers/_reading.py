@@ -4,10 +4,14 @@ By state:
 
 - COMPLETE trials are observed with their values (an infinite one is set to the worst finite one);
 - PRUNED trials are observed with an estimate of the value they would have reached: their last
-  report plus the median change, from that step to the end, of the trials that completed. Without a
-  completed trial that reported at that step, and with several objectives, where Optuna takes no
-  reports, only their constraints tell something, if they have any;
-- FAIL trials tell nothing and may be proposed again;
+  report plus the median change, from that step to the end, of the trials that completed. It is
+  never better than the median of those, since somebody found the trial hopeless;
+- what broke is observed as bad, which is the worst value known: FAIL trials, trials that diverged
+  (their last report is no number, or they say so), and pruned ones of which no estimate can be
+  made, as with several objectives, where Optuna takes no reports. One that violates a constraint
+  tells only that, if it was pruned: this may be why it was;
+- a FAIL trial may have been the machine's fault: its architecture may be proposed once more, and
+  counts as bad no longer if that succeeds. What was interrupted and queued again is no failure;
 - RUNNING and WAITING trials are pending: known by their parameters, by what their sampler
   published, or by what was enqueued.
 
@@ -17,7 +21,8 @@ Constraints are those of `trial.set_constraint` and the list that a `constraints
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -27,6 +32,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optuna_nas._attributes import read_mapping, read_text
 from optuna_nas._ranking import constraints_of, direction_signs
+from optuna_nas.samplers._activity import Activity
 from optuna_nas.samplers._history import History, Observation, with_violations
 
 if TYPE_CHECKING:
@@ -37,12 +43,16 @@ if TYPE_CHECKING:
 PROPOSAL_ATTRIBUTE = "optuna_nas:proposal"
 """Trial system attribute with the text of the architecture a sampler proposed."""
 
-_FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+DIVERGED_ATTRIBUTE = "diverged"
+"""Trial user attribute with the reason why a training was given up as broken."""
+
+_FAILURES = 2
+"""So many failures are the architecture's own, and it is not proposed again."""
 
 
 @dataclass(frozen=True)
 class _Finished:
-    """What is read of a finished trial once; its observation has infinite values if pruned."""
+    """What is read of a finished trial once; without values of its own they are infinite."""
 
     trial: FrozenTrial
     observation: Observation
@@ -60,6 +70,7 @@ class HistoryReader:
         self._space = space
         self._known: dict[int, _Finished | None] = {}
         self._proposals: dict[int, tuple[str, Architecture | None]] = {}
+        self._activity = Activity([])
 
     def read(
         self, study: optuna.Study, trials: Sequence[FrozenTrial], *, except_number: int
@@ -72,28 +83,34 @@ class HistoryReader:
             except_number: The trial that asks; it is not pending to itself.
         """
         signs = direction_signs(study.directions)
-        finished = [known for t in trials if (known := self._finished(t, signs)) is not None]
-        keys = {known.trial.number: known.keys for known in finished}
-        pending = self._all_pending(trials, except_number)
-        keys |= {number: frozenset([a.key]) for number, a in pending if a is not None}
-        return History(with_violations(_observations(finished, signs)), keys)
+        finished = self._all_finished(trials, signs)
+        keys = _taken(finished)
+        history = History(with_violations(_observations(finished, signs)), keys)
+        self._activity = history.activity
+        for number, key in self._all_pending(trials, except_number):
+            keys[number] = frozenset([key])
+        return history
 
     def taken(
         self, study: optuna.Study, trials: Sequence[FrozenTrial], *, except_number: int
     ) -> set[str]:
         """The keys that must not be repeated: `read(...).taken`, without the rest of it."""
-        signs = direction_signs(study.directions)
-        found: set[str] = set()
-        for trial in trials:
-            if (known := self._finished(trial, signs)) is not None:
-                found |= known.keys
-        pending = self._all_pending(trials, except_number)
-        return found | {
-            architecture.key for _, architecture in pending if architecture is not None
-        }
+        found = frozenset[str]().union(
+            *_taken(self._all_finished(trials, direction_signs(study.directions))).values()
+        )
+        return {*found, *(key for _, key in self._all_pending(trials, except_number))}
+
+    def _all_finished(
+        self, trials: Sequence[FrozenTrial], signs: Sequence[float]
+    ) -> list[_Finished]:
+        finished = [known for t in trials if (known := self._finished(t, signs)) is not None]
+        if not any(known.observation.failed for known in finished):
+            return finished
+        again = _queued_again(trials)
+        return [k for k in finished if not (k.observation.failed and k.trial.number in again)]
 
     def _finished(self, trial: FrozenTrial, signs: Sequence[float]) -> _Finished | None:
-        if trial.state not in _FINISHED:
+        if not trial.state.is_finished():
             return None
         if trial.number not in self._known:
             self._known[trial.number] = self._look_at(trial, signs)
@@ -102,16 +119,19 @@ class HistoryReader:
 
     def _all_pending(
         self, trials: Sequence[FrozenTrial], except_number: int
-    ) -> Iterator[tuple[int, Architecture | None]]:
+    ) -> Iterator[tuple[int, str]]:
+        """Number and key of each unfinished trial, as far as is known what it evaluates."""
         for trial in trials:
             if not trial.state.is_finished() and trial.number != except_number:
-                yield trial.number, self._pending(trial)
+                architecture = self._pending(trial)
+                if architecture is not None:
+                    yield trial.number, self._activity.reduced(architecture).key
 
     def _look_at(self, trial: FrozenTrial, signs: Sequence[float]) -> _Finished | None:
         architecture = self._space.read(trial.params)
         if architecture is None:
             return None
-        pruned = trial.state == TrialState.PRUNED
+        pruned = trial.state != TrialState.COMPLETE
         unknown = (math.inf,) * len(signs)
         values = tuple(s * v for s, v in zip(signs, trial.values or unknown, strict=True))
         observation = Observation(
@@ -121,6 +141,7 @@ class HistoryReader:
             pruned,
             trial.datetime_complete or datetime.max,
             constraints_of(trial),
+            failed=trial.state == TrialState.FAIL,
         )
         keys = {architecture.key}
         if read_text(trial.system_attrs, PROPOSAL_ATTRIBUTE) != str(architecture):
@@ -151,27 +172,66 @@ class HistoryReader:
             return None
 
 
+def _taken(finished: Iterable[_Finished]) -> dict[int, frozenset[str]]:
+    """The keys of each trial that must not be repeated; none of a failure that may be tried again.
+
+    Args:
+        finished: By number.
+    """
+    failures: Counter[str] = Counter()
+    taken = {}
+    for known in finished:
+        keys = known.keys
+        if known.observation.failed:
+            failures.update(keys)
+            keys = frozenset(key for key in keys if failures[key] >= _FAILURES)
+        taken[known.trial.number] = keys
+    return taken
+
+
+def _queued_again(trials: Iterable[FrozenTrial]) -> set[int]:
+    """The trials that were interrupted and are queued again, or were since."""
+    again: set[int] = set()
+    for trial in trials:
+        history = trial.system_attrs.get("retry_history")
+        if isinstance(history, list):
+            again.update(number for number in history if isinstance(number, int))
+    return again
+
+
 def _observations(finished: Sequence[_Finished], signs: Sequence[float]) -> list[Observation]:
     completed = [known for known in finished if not known.observation.pruned]
-    columns = zip(*(known.observation.values for known in completed), strict=True)
+    columns = list(zip(*(known.observation.values for known in completed), strict=True))
     ranges = [_finite_range(column) for column in columns]
+    bad = tuple(worst if worst > best else worst + 1 for best, worst in ranges)
+    clipped = [_clipped(known.observation.values, ranges)[:1] for known in completed]
+    (middle,) = sorted(clipped)[len(clipped) // 2] if clipped else (math.inf,)
+    working = {known.observation.architecture.key for known in completed}
     changes: dict[int, float | None] = {}
 
     observations = []
     for known in finished:
         observation = known.observation
+        if observation.failed and observation.architecture.key in working:
+            continue
         if observation.pruned:
             estimate = _estimate(known.trial, completed, changes) if len(signs) == 1 else None
+            infeasible = not all(c <= 0 for c in observation.constraints.values())
             if estimate is not None:
-                observation = replace(observation, values=(signs[0] * estimate,))
+                observation = replace(observation, values=(max(signs[0] * estimate, middle),))
+            elif completed and (observation.failed or not infeasible):
+                observation = replace(observation, values=bad, failed=True)
             elif not observation.constraints:
                 continue
         elif not all(map(math.isfinite, observation.values)):
-            values = zip(observation.values, ranges, strict=True)
-            clipped = tuple(min(max(v, best), worst) for v, (best, worst) in values)
-            observation = replace(observation, values=clipped)
+            observation = replace(observation, values=_clipped(observation.values, ranges))
         observations.append(observation)
     return observations
+
+
+def _clipped(values: Sequence[float], ranges: Sequence[tuple[float, float]]) -> tuple[float, ...]:
+    pairs = zip(values, ranges, strict=True)
+    return tuple(min(max(value, best), worst) for value, (best, worst) in pairs)
 
 
 def _finite_range(values: Sequence[float]) -> tuple[float, float]:
@@ -185,12 +245,16 @@ def _estimate(
 ) -> float | None:
     """The value a pruned trial would have reached; `changes` are known for some steps."""
     step = trial.last_step
+    if trial.state != TrialState.PRUNED or DIVERGED_ATTRIBUTE in trial.user_attrs:
+        return None
     if step is None or not math.isfinite(trial.intermediate_values[step]):
         return None
     if step not in changes:
         changes[step] = _median_change([known.trial for known in completed], step)
     change = changes[step]
-    return None if change is None else trial.intermediate_values[step] + change
+    if change is None or not math.isfinite(reached := trial.intermediate_values[step] + change):
+        return None
+    return reached
 
 
 def _median_change(completed: Sequence[FrozenTrial], step: int) -> float | None:
@@ -201,4 +265,5 @@ def _median_change(completed: Sequence[FrozenTrial], step: int) -> float | None:
         if step in trial.intermediate_values
     ]
     finite = [change for change in found if math.isfinite(change)]
-    return float(np.median(finite)) if finite else None
+    # In halves, as the middle of two large numbers would be infinite.
+    return 2 * float(np.median(np.array(finite) / 2)) if finite else None

@@ -27,6 +27,7 @@ there, and batches start with two trials.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,6 +61,7 @@ from optuna_nas.surrogates.names import (
     TARGETS,
 )
 from optuna_nas.surrogates.predictors import MLPEnsemble, Predictor
+from optuna_nas.surrogates.scaling import tamed
 from optuna_nas.surrogates.scorer import Scorer
 from optuna_nas.surrogates.surrogate import Surrogate
 from optuna_nas.surrogates.targets import TargetTransform, about, identity, log_regret
@@ -218,11 +220,11 @@ class BananasSampler(ArchitectureSampler):
         startup = self._n_startup_trials
         start = _batch_start(request.number, startup, self._batch_size)
         history = request.history.before(start)
-        if len(history.observations) < startup:
+        if history.num_evaluated < startup:
             # Other workers are still busy with the start: take what is known by now.
             start = request.number
             history = request.history
-        known = len(history.observations)
+        known = history.num_evaluated
         if known + request.own + request.company < startup or known < startup / 2:
             return ()
         if request.board is not None and request.company and self._deduplicate:
@@ -272,7 +274,7 @@ class BananasSampler(ArchitectureSampler):
         pool = Pool(
             request.space,
             [o.architecture for o in history.ranked],
-            request.adopt,
+            replace(request, history=history).adopt,  # in view of the same trials
             lambda architecture: not self._deduplicate or architecture.key not in history.taken,
             request.rng(start, 2),
             scorer,
@@ -312,6 +314,7 @@ def _learnt(errors: np.ndarray, feasible: np.ndarray, transform: TargetTransform
     """What is learnt of `n` times `k` errors."""
     if not len(errors):
         return errors
+    errors = tamed(errors, axis=0)
     if feasible.all() or not feasible.any():
         columns = [transform(column) for column in errors.T]
     else:

@@ -16,7 +16,7 @@ them less.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from optuna_nas._checks import checked_integer
 from optuna_nas.samplers._base import ArchitectureSampler, Request
@@ -47,22 +47,31 @@ class LocalSearchSampler(ArchitectureSampler):
     ) -> None:
         super().__init__(space, deduplicate=deduplicate, seed=seed)
         self._n_startup_trials = checked_integer("n_startup_trials", n_startup_trials)
-        self._neighborhoods: dict[Architecture, frozenset[str]] = {}
+        self._neighborhoods: dict[Architecture, list[Architecture]] = {}
 
     def propose(self, request: Request) -> Iterable[Architecture]:
         """Return the neighbours of the current architecture in random order; none at a start."""
-        current = self.current(request.history.observations)
+        current = self.current(request.history.observations, request.adopt)
         if current is None:
             return ()
-        neighbors = request.space.neighbors(current.architecture)
+        neighbors = self._neighborhood(current.architecture)
         order = request.rng(request.number, 2).permutation(len(neighbors))
         return [neighbors[index] for index in order]
 
-    def current(self, observations: Sequence[Observation]) -> Observation | None:
+    def current(
+        self,
+        observations: Sequence[Observation],
+        adopt: Callable[[Architecture], Architecture | None] | None = None,
+    ) -> Observation | None:
         """Where the climb stands after the given trials; None while a start is drawn.
 
-        A pruned trial was no step up, but the climb need not look there again.
+        What did not complete was no step up, but the climb need not look there again.
+
+        Args:
+            observations: The trials.
+            adopt: What becomes of a neighbour that is proposed; None if nothing changes.
         """
+        adopt = adopt or (lambda architecture: architecture)
         current: Observation | None = None
         start: list[Observation] = []
         seen: set[str] = set()
@@ -83,14 +92,14 @@ class LocalSearchSampler(ArchitectureSampler):
                 better = current
             if better is not current:
                 current = better
-                unseen = set(self._neighborhood(better.architecture) - seen)
+                around = map(adopt, self._neighborhood(better.architecture))
+                unseen = {neighbor.key for neighbor in around if neighbor is not None} - seen
             if not unseen:
                 current, start = None, []
         return current
 
-    def _neighborhood(self, architecture: Architecture) -> frozenset[str]:
-        """The keys of the neighbours, computed once for every point of the climb."""
+    def _neighborhood(self, architecture: Architecture) -> list[Architecture]:
+        """The neighbours, computed once for every point of the climb."""
         if architecture not in self._neighborhoods:
-            neighbors = architecture.space.neighbors(architecture)
-            self._neighborhoods[architecture] = frozenset(n.key for n in neighbors)
+            self._neighborhoods[architecture] = architecture.space.neighbors(architecture)
         return self._neighborhoods[architecture]

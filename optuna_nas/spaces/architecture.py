@@ -104,7 +104,7 @@ class Architecture:
     @cached_property
     def identity(self) -> tuple[tuple[str, Any], ...]:
         """The parameters as a hashable tuple sorted by name."""
-        return tuple(sorted(self._params.items()))
+        return self._space.identify(self._params)
 
     def __str__(self) -> str:
         return self._space.format(self)
@@ -115,7 +115,7 @@ class Architecture:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Architecture):
             return NotImplemented
-        return self._params == other._params and self._space == other._space
+        return self.identity == other.identity and self._space == other._space
 
     def __hash__(self) -> int:
         return self._hash

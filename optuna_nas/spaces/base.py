@@ -14,6 +14,7 @@ from optuna.distributions import (
 )
 
 from optuna_nas.spaces.architecture import Architecture, Path, PathBlock
+from optuna_nas.spaces.choices import place_of
 from optuna_nas.spaces.study import remember_space
 
 if TYPE_CHECKING:
@@ -177,6 +178,10 @@ class SearchSpace(ABC):
     def from_dict(cls, description: Mapping[str, Any]) -> SearchSpace:
         """Build the space that :meth:`to_dict` described."""
 
+    def identify(self, params: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+        """Return parameters as a hashable tuple sorted by name, equal for equal settings."""
+        return tuple(sorted(params.items()))
+
     def simplify(self, architecture: Architecture) -> Architecture:
         """Return the architecture without the parts that cannot reach the output.
 
@@ -256,6 +261,8 @@ def suggest_parameter(
 
 def _checked(name: str, value: Any, distribution: BaseDistribution) -> Any:
     try:
+        if isinstance(distribution, CategoricalDistribution):
+            return distribution.choices[place_of(value, distribution)]
         internal = distribution.to_internal_repr(value)
         contained = distribution._contains(internal)
     except (TypeError, ValueError):
@@ -268,10 +275,11 @@ def _checked(name: str, value: Any, distribution: BaseDistribution) -> Any:
 def _distribution_size(distribution: BaseDistribution) -> int | None:
     if isinstance(distribution, CategoricalDistribution):
         return len(distribution.choices)
-    if isinstance(distribution, (FloatDistribution, IntDistribution)):
+    if isinstance(distribution, IntDistribution):
+        return (distribution.high - distribution.low) // distribution.step + 1
+    if isinstance(distribution, FloatDistribution):
         if distribution.single():
             return 1
-        if distribution.step is None:
-            return None
-        return round((distribution.high - distribution.low) / distribution.step) + 1
+        steps = (distribution.high - distribution.low) / (distribution.step or math.nan)
+        return round(steps) + 1 if math.isfinite(steps) else None
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from functools import cached_property
 from itertools import compress
 from typing import TYPE_CHECKING, Any
 
@@ -12,21 +13,22 @@ from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
     FloatDistribution,
-    IntDistribution,
     distribution_to_json,
     json_to_distribution,
 )
 
 from optuna_nas.spaces.architecture import Architecture
 from optuna_nas.spaces.base import SearchSpace
+from optuna_nas.spaces.choices import is_plain, place_of, text_of
+from optuna_nas.spaces.values import adjacent, can_change, draw, perturb
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     import numpy as np
 
-_STEP = 0.1
-"""A neighbour of a numeric value lies this share of its (log) range away."""
+_EXACT = 2**53
+"""Storages keep numbers in double precision, in which larger integers are rounded."""
 
 
 class FlatSpace(SearchSpace):
@@ -59,7 +61,12 @@ class FlatSpace(SearchSpace):
                 and any(isinstance(c, float) for c in d.choices)
             )
         }
-        self._variable = {name for name, d in distributions.items() if not d.single()}
+        self._variable = {name for name, d in distributions.items() if can_change(d)}
+        self._odd = {
+            name: d
+            for name, d in distributions.items()
+            if isinstance(d, CategoricalDistribution) and not is_plain(d)
+        }
 
     def read(self, params: Mapping[str, Any]) -> Architecture | None:
         """Build the architecture of a recorded trial.
@@ -71,9 +78,11 @@ class FlatSpace(SearchSpace):
         for name, value in known.items():
             distribution = self._distributions[name]
             if isinstance(distribution, CategoricalDistribution):
-                if value not in distribution.choices:
+                try:
+                    known[name] = distribution.choices[place_of(value, distribution)]
+                except ValueError:
                     return None
-            elif not isinstance(value, (int, float)):
+            elif not (isinstance(value, (int, float)) and math.isfinite(value)):
                 return None
         return Architecture(self, known) if known else None
 
@@ -100,13 +109,14 @@ class FlatSpace(SearchSpace):
     def neighbors(self, architecture: Architecture) -> list[Architecture]:
         """Return the settings with one other category, or one number moved by a step.
 
-        The step is the distribution's own, or a tenth of the (log) range.
+        The step is the distribution's own, or a tenth of the (log) range; at least to the next
+        integer.
         """
         params = architecture.params
         return [
             Architecture(self, {**params, name: value})
             for name in params
-            for value in _adjacent(params[name], self._distributions[name])
+            for value in adjacent(params[name], self._distributions[name])
         ]
 
     def key(self, architecture: Architecture) -> str:
@@ -114,11 +124,27 @@ class FlatSpace(SearchSpace):
 
         Floats are rounded to twelve digits: a step up and one down again is the same setting.
         """
+        return json.dumps(self._stored(architecture), sort_keys=True)
+
+    def identify(self, params: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+        """Return the parameters sorted by name, odd choices by their places."""
+        places = ((name, place_of(params[name], self._odd[name])) for name in self._odd_in(params))
+        return super().identify({**params, **dict(places)})
+
+    def _stored(self, architecture: Architecture) -> dict[str, Any]:
+        """The parameters as a storage tells them apart."""
         params = architecture.params
-        for name in self._fractional.intersection(params):
-            if isinstance(params[name], float):
-                params[name] = float(f"{params[name]:.12g}")
-        return json.dumps(params, sort_keys=True)
+        for name, value in params.items():
+            if name in self._odd:
+                params[name] = place_of(value, self._odd[name])
+            elif name in self._fractional and isinstance(value, float):
+                params[name] = float(f"{value:.12g}")
+            elif isinstance(value, int) and abs(value) > _EXACT:
+                params[name] = int(float(value))
+        return params
+
+    def _odd_in(self, params: Mapping[str, Any]) -> Iterator[str]:
+        return (name for name in self._odd if name in params)
 
     def graph(self, architecture: Architecture) -> nx.DiGraph[Any]:
         """Return one unconnected node for each parameter, labelled `name = value`."""
@@ -129,7 +155,7 @@ class FlatSpace(SearchSpace):
 
     def format(self, architecture: Architecture) -> str:
         """Write the parameters as JSON, sorted by name."""
-        return json.dumps(architecture.params, sort_keys=True)
+        return text_of(architecture.params)
 
     def parse(self, text: str) -> Architecture:
         """Read the parameters from JSON; as in :meth:`read`, some may be absent.
@@ -149,6 +175,21 @@ class FlatSpace(SearchSpace):
             )
         return architecture
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, FlatSpace):
+            return NotImplemented
+        return self is other or self._texts == other._texts
+
+    __hash__ = SearchSpace.__hash__
+
+    @cached_property
+    def _texts(self) -> dict[str, str]:
+        """What tells two spaces apart: the same before and after a way through a storage."""
+        return {
+            name: text_of(d.choices) if isinstance(d, CategoricalDistribution) else repr(d)
+            for name, d in self._distributions.items()
+        }
+
     def to_dict(self) -> dict[str, Any]:
         """Describe the space in JSON types."""
         return {
@@ -165,85 +206,3 @@ class FlatSpace(SearchSpace):
                 for name, text in description["distributions"].items()
             }
         )
-
-
-def unit(value: Any, distribution: FloatDistribution | IntDistribution) -> float:
-    """Where a number lies in its range, from 0 to 1, on the log scale where it is log."""
-    low, high = _limits(distribution)
-    if low == high:
-        return 0.5
-    position = math.log(max(value, 1e-300)) if distribution.log else float(value)
-    return min(max((position - low) / (high - low), 0.0), 1.0)
-
-
-def from_unit(position: float, distribution: FloatDistribution | IntDistribution) -> float | int:
-    """The allowed number nearest to a position of :func:`unit`."""
-    low, high = _limits(distribution)
-    value = low + position * (high - low)
-    value = math.exp(value) if distribution.log else value
-    if distribution.step is not None:
-        steps = round((value - distribution.low) / distribution.step)
-        value = distribution.low + steps * distribution.step
-    value = min(max(value, distribution.low), distribution.high)
-    if isinstance(distribution, IntDistribution):
-        return round(value)
-    return float(value)
-
-
-def draw(distribution: BaseDistribution, rng: np.random.Generator) -> Any:
-    """Draw from a distribution uniformly, on the log scale where it is log."""
-    if isinstance(distribution, CategoricalDistribution):
-        return distribution.choices[rng.integers(len(distribution.choices))]
-    assert isinstance(distribution, (FloatDistribution, IntDistribution))
-    if distribution.step is not None and not distribution.log:
-        return _on_grid(int(rng.integers(_last_step(distribution) + 1)), distribution)
-    return from_unit(rng.random(), distribution)
-
-
-def perturb(value: Any, distribution: BaseDistribution, rng: np.random.Generator) -> Any:
-    """Return a different value of the distribution, near the given one for numbers."""
-    if isinstance(distribution, CategoricalDistribution):
-        others = [choice for choice in distribution.choices if choice != value]
-        return others[rng.integers(len(others))]
-    assert isinstance(distribution, (FloatDistribution, IntDistribution))
-    here = unit(value, distribution)
-    for scale in (_STEP, 2 * _STEP, 5 * _STEP):
-        there = here + scale * rng.normal()
-        if 0 <= there <= 1 and (moved := from_unit(there, distribution)) != value:
-            return moved
-    while (drawn := draw(distribution, rng)) == value:
-        pass
-    return drawn
-
-
-def _limits(distribution: FloatDistribution | IntDistribution) -> tuple[float, float]:
-    if distribution.log:
-        return math.log(distribution.low), math.log(distribution.high)
-    return distribution.low, distribution.high
-
-
-def _last_step(distribution: FloatDistribution | IntDistribution) -> int:
-    assert distribution.step is not None
-    return math.floor((distribution.high - distribution.low) / distribution.step + 1e-9)
-
-
-def _on_grid(step: int, distribution: FloatDistribution | IntDistribution) -> float | int:
-    """The value of a step, always computed the same way so that equal values are identical."""
-    assert distribution.step is not None
-    return min(distribution.low + step * distribution.step, distribution.high)
-
-
-def _adjacent(value: Any, distribution: BaseDistribution) -> list[Any]:
-    if isinstance(distribution, CategoricalDistribution):
-        return [choice for choice in distribution.choices if choice != value]
-    assert isinstance(distribution, (FloatDistribution, IntDistribution))
-    if distribution.step is not None and not distribution.log:
-        step = round((value - distribution.low) / distribution.step)
-        return [
-            _on_grid(moved, distribution)
-            for moved in (step - 1, step + 1)
-            if 0 <= moved <= _last_step(distribution)
-        ]
-    here = unit(value, distribution)
-    moved = [from_unit(min(max(here + s, 0.0), 1.0), distribution) for s in (-_STEP, _STEP)]
-    return [v for v in moved if v != value]

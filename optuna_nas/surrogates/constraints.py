@@ -12,6 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from optuna_nas.surrogates.scaling import tamed
+
 _SPREAD = 0.25
 """Constraints are drawn with this share of the ensemble's deviation. The best candidates lie just
 beyond the limit, so of many full draws the luckiest, not the feasible, would win."""
@@ -19,7 +21,7 @@ beyond the limit, so of many full draws the luckiest, not the feasible, would wi
 
 def constraint_targets(values: np.ndarray) -> np.ndarray:
     """Return what a predictor learns of a constraint, `n` targets for `n` values."""
-    sizes = np.abs(values)
+    sizes = np.abs(tamed(values))
     scale = np.median(sizes) or sizes.mean() or 1.0
     return np.asarray(np.sign(values) * np.log1p(sizes / scale))
 

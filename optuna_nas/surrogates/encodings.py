@@ -23,6 +23,7 @@ which in a space of two cells drops the second cell altogether.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,7 +34,8 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from optuna_nas.spaces.flat import unit
+from optuna_nas.spaces.choices import is_plain, place_of
+from optuna_nas.spaces.values import unit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -238,13 +240,13 @@ class OneHotEncoding(Encoding):
         start = 0
         for name, distribution in space.distributions.items():
             width = _width(distribution)
-            choices = _choice_columns(distribution)
             if width > 1:
+                place = _places(distribution)
                 for row, params in enumerate(settings):
                     if name in params:
-                        encoded[row, start + choices[params[name]]] = 1.0
-            elif choices == _FLAG:
-                encoded[:, start] = [params.get(name, False) for params in settings]
+                        encoded[row, start + place(params[name])] = 1.0
+            elif _is_flag(distribution):
+                encoded[:, start] = [bool(params.get(name, False)) for params in settings]
             else:
                 encoded[:, start] = [
                     2 * _position(params[name], distribution) - 1 if name in params else 0.0
@@ -312,17 +314,22 @@ def _width(distribution: BaseDistribution) -> int:
     return 1
 
 
-_FLAG = {False: 0, True: 1}
+def _is_flag(distribution: BaseDistribution) -> bool:
+    return isinstance(distribution, CategoricalDistribution) and (
+        is_plain(distribution) and distribution.choices == (False, True)
+    )
 
 
-def _choice_columns(distribution: BaseDistribution) -> dict[Any, int]:
-    if not isinstance(distribution, CategoricalDistribution):
-        return {}
-    return {choice: column for column, choice in enumerate(distribution.choices)}
+def _places(distribution: BaseDistribution) -> Callable[[Any], int]:
+    """What tells the place of a choice: for plain ones a table, as there are many to look up."""
+    assert isinstance(distribution, CategoricalDistribution)
+    if is_plain(distribution):
+        return {choice: place for place, choice in enumerate(distribution.choices)}.__getitem__
+    return partial(place_of, distribution=distribution)
 
 
 def _position(value: Any, distribution: BaseDistribution) -> float:
     if isinstance(distribution, (FloatDistribution, IntDistribution)):
         return unit(value, distribution)
     assert isinstance(distribution, CategoricalDistribution)
-    return distribution.to_internal_repr(value) / max(len(distribution.choices) - 1, 1)
+    return place_of(value, distribution) / max(len(distribution.choices) - 1, 1)

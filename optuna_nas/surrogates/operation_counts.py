@@ -115,9 +115,9 @@ def operation_parameters(space: SearchSpace) -> dict[str, str]:
 
     The cell is what stands before the first slash of the name; empty if there is none.
     """
-    alphabet = {o for block in space.path_blocks.values() for o in block.alphabet}
+    alphabet = [o for block in space.path_blocks.values() for o in block.alphabet]
     return {
         name: name.partition("/")[0] if "/" in name else ""
         for name, d in space.distributions.items()
-        if isinstance(d, CategoricalDistribution) and alphabet.issuperset(d.choices)
+        if isinstance(d, CategoricalDistribution) and all(c in alphabet for c in d.choices)
     }

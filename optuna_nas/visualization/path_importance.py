@@ -26,7 +26,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from optuna_nas._checks import checked_integer, checked_share
 from optuna_nas._threads import single_blas_thread
-from optuna_nas.spaces.flat import from_unit, unit
+from optuna_nas.spaces.values import from_unit, unit
 from optuna_nas.visualization.drawing.palette import short_name
 from optuna_nas.visualization.evidence import Learner, read_evidence
 from optuna_nas.visualization.formats import format_value

@@ -238,8 +238,9 @@ def test_failures_at_the_start_are_made_up_for(error: Error) -> None:
 
     study = optuna.create_study(sampler=sampler)
     study.optimize(objective, n_trials=12)
-    assert min(size for size, _ in oracle.fits) == 4
-    assert oracle.fits[-1][0] == 8  # the batch of trial 10: ten trials before, two failed
+    assert min(size for size, _ in oracle.fits) == 6  # four values, and two failures
+    # The batch of trial 10: ten trials before, of which the two that failed are learnt as bad.
+    assert oracle.fits[-1][0] == 10
 
 
 @pytest.mark.usefixtures("lively")
@@ -304,6 +305,8 @@ def test_pruned_trials_are_learnt_from(error: Error) -> None:
     study.optimize(objective, n_trials=7)
     assert study.trials[1].state == TrialState.PRUNED
     errors = [error(cell) for cell in cells_of(study)[:6]]
+    middle = sorted(errors[::2])[1]  # nothing that was pruned is better
+    errors[1::2] = [max(value, middle) for value in errors[1::2]]
     assert oracle.fits[0][1] == pytest.approx(errors)
 
 

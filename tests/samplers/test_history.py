@@ -73,14 +73,17 @@ def test_pruned_trials_are_estimated_by_the_median_change(
 def test_pruned_trials_that_cannot_be_estimated(
     finished: Finished, reports: dict[int, float]
 ) -> None:
-    """They tell nothing, but are not repeated either."""
+    """They count as the worst that is known, and are not repeated either."""
     trials = [
         finished(CELLS[0], 9.0, intermediate_values={2: 10.0}),
         finished(CELLS[1], state=TrialState.PRUNED, intermediate_values=reports),
+        finished(CELLS[2], 1.0),
     ]
     history = read(trials)
-    assert values(history) == {0: 9.0}
-    assert history.taken == {CELLS[0].key, CELLS[1].key}
+    assert values(history) == {0: 9.0, 1: 9.0, 2: 1.0}
+    assert history.taken == {CELLS[n].key for n in range(3)}
+    assert values(read(trials[1:2])) == {}  # in comparison with nothing
+    assert values(read(trials[1:])) == {1: 1.0, 0: 2.0}  # and worse than all others
 
 
 def test_infinite_changes_do_not_count(finished: Finished) -> None:
@@ -90,7 +93,9 @@ def test_infinite_changes_do_not_count(finished: Finished) -> None:
         finished(CELLS[2], 5.0, intermediate_values={2: float("nan")}),
         finished(CELLS[3], state=TrialState.PRUNED, intermediate_values={2: 4.0}),
     ]
-    assert values(read(trials)) == {0: 9.0, 1: 9.0, 2: 5.0, 3: 3.0}
+    assert values(read(trials)) == {0: 9.0, 1: 9.0, 2: 5.0, 3: 9.0}
+    trials[3] = finished(CELLS[3], state=TrialState.PRUNED, intermediate_values={2: 12.0})
+    assert values(read(trials))[3] == 11.0
 
 
 @pytest.mark.parametrize(("direction", "sign"), [("minimize", 1), ("maximize", -1)])
@@ -118,7 +123,8 @@ def test_states(finished: Finished) -> None:
         finished(CELLS[3], state=TrialState.RUNNING),
     ]
     history = read(trials)
-    assert values(history) == {0: 1.0}
+    assert values(history) == {0: 1.0, 1: 2.0}
+    assert [o.failed for o in history.observations] == [False, True]
     assert history.taken == {CELLS[n].key for n in (0, 2, 3)}
     # A trial is not pending to itself.
     assert read(trials, except_number=3).taken == {CELLS[n].key for n in (0, 2)}
@@ -165,7 +171,7 @@ def test_what_was_proposed_is_not_proposed_again(finished: Finished) -> None:
     ]
     history = read(trials)
     assert history.taken == {CELLS[n].key for n in (0, 1, 2)}
-    assert [o.architecture for o in history.observations] == [CELLS[0], CELLS[2]]
+    assert [o.architecture for o in history.observations] == [CELLS[n] for n in (0, 2, 3)]
 
 
 def test_trials_of_other_parameters_are_left_out(finished: Finished) -> None:

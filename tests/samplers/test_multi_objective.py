@@ -190,7 +190,7 @@ def test_infinities_are_clipped_for_each_objective() -> None:
     assert history.values.tolist() == [[1, -5], [3, -7], [3, -5], [1, -7]]
 
 
-def test_pruned_trials_tell_nothing_but_are_not_repeated() -> None:
+def test_pruned_trials_are_bad_and_are_not_repeated() -> None:
     oracle = Oracle()
     study = optuna.create_study(
         sampler=BananasSampler(n_startup_trials=3, batch_size=1, predictor=oracle, seed=0),
@@ -204,8 +204,8 @@ def test_pruned_trials_tell_nothing_but_are_not_repeated() -> None:
         return tradeoffs.error(cell), tradeoffs.cost(cell)
 
     study.optimize(objective, n_trials=9)
-    # Trial 5 is the first with three values before it.
-    assert [len(targets) for _, _, targets in oracle.fits[::2]] == [3, 3, 4, 4]
+    # Trial 5 is the first with three values before it; what was pruned is learnt as bad.
+    assert [len(targets) for _, _, targets in oracle.fits[::2]] == [5, 6, 7, 8]
     keys = {SPACE.architecture(trial.params).key for trial in study.trials}
     assert len(keys) == 9
 

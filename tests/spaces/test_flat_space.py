@@ -18,7 +18,7 @@ from optuna.distributions import (
 )
 
 from optuna_nas.spaces import FlatSpace
-from optuna_nas.spaces.flat import draw, from_unit, perturb, unit
+from optuna_nas.spaces.values import draw, from_unit, perturb, unit
 
 Numeric = FloatDistribution | IntDistribution
 

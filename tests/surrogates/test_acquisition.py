@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from optuna_nas.surrogates import Acquisition, ei, its, pi, ts, ucb
-from optuna_nas.surrogates.acquisition import calm_its
+from optuna_nas.surrogates.acquisition import calm_its, log_ei
 
 NORMAL = NormalDist()
 ALL: dict[str, Acquisition] = {"its": its, "ts": ts, "ucb": ucb, "ei": ei, "pi": pi}
@@ -39,7 +39,7 @@ def test_ucb_is_half_a_deviation_below_the_mean(rng: np.random.Generator) -> Non
 
 def test_expected_improvement_at_the_incumbent(rng: np.random.Generator) -> None:
     scores = ei(members([3, 3], [2, 0.5]), 3.0, rng)
-    assert scores == pytest.approx([-2 / math.sqrt(2 * math.pi), -0.5 / math.sqrt(2 * math.pi)])
+    assert np.exp(-scores) == pytest.approx(np.array([2, 0.5]) / math.sqrt(2 * math.pi))
 
 
 def test_improvement_by_simulation(rng: np.random.Generator) -> None:
@@ -47,26 +47,66 @@ def test_improvement_by_simulation(rng: np.random.Generator) -> None:
     draws = np.random.default_rng(3).normal(mean, spread, size=(400_000, 3))
     improvement = np.clip(incumbent - draws, 0, None)
     predictions = members(mean, spread)
-    assert ei(predictions, incumbent, rng) == pytest.approx(-improvement.mean(axis=0), abs=0.005)
-    assert pi(predictions, incumbent, rng) == pytest.approx(
-        -(draws < incumbent).mean(axis=0), abs=0.004
-    )
+    found = [np.exp(-function(predictions, incumbent, rng)) for function in (ei, pi)]
+    assert found[0] == pytest.approx(improvement.mean(axis=0), abs=0.005)
+    assert found[1] == pytest.approx((draws < incumbent).mean(axis=0), abs=0.004)
 
 
 def test_improvement_without_spread_is_its_limit(rng: np.random.Generator) -> None:
     mean = [1.0, 2.0, 3.0]
     certain = members(mean, [0, 0, 0])
     nearly = members(mean, [1e-9, 1e-9, 1e-9])
-    assert ei(certain, 2.0, rng).tolist() == [-1, 0, 0]
-    assert pi(certain, 2.0, rng).tolist() == [-1, -0.5, 0]
-    assert ei(nearly, 2.0, rng) == pytest.approx([-1, 0, 0], abs=1e-8)
-    assert pi(nearly, 2.0, rng) == pytest.approx([-1, -0.5, 0])
+    for predictions in (certain, nearly):
+        assert np.exp(-ei(predictions, 2.0, rng)) == pytest.approx([1, 0, 0], abs=1e-8)
+        assert np.exp(-pi(predictions, 2.0, rng)) == pytest.approx([1, 0.5, 0])
+
+
+EXACT = {  # log(z Phi(z) + phi(z)) and log Phi(z), to 60 digits by mpmath
+    -1e8: (-5000000000000037.760, -5000000000000019.3396),
+    -1e4: (-50000019.3396193051, -50000010.1292789052),
+    -300.0: (-45012.3265368145588, -45006.6227321186638),
+    -100.0: (-5010.12957880024969, -5005.52420869420436),
+    -38.5: (-749.347274207822852, -745.695270290411081),
+    -20.001: (-206.937938269790983, -203.937205622934226),
+    -19.99: (-206.716895636700676, -203.716707717208404),
+    -10.0: (-55.5531220361223551, -53.2312851505124679),
+    -5.0: (-16.7443011626609798, -15.0649983939887093),
+    -1.0: (-2.48512102571264129, -1.84102164500926399),
+    0.0: (-0.918938533204672742, -0.693147180559945309),
+    3.0: (1.09873966532770818, -0.00135080996474819378),
+    40.0: (3.68887945411393630, 0.0),
+}
+
+
+def test_improvement_far_out_against_high_precision(rng: np.random.Generator) -> None:
+    """With a deviation of 1, a mean of `-z` and an incumbent of 0."""
+    predictions = members([-z for z in EXACT], [1.0] * len(EXACT))
+    expected = np.array(list(EXACT.values())).T
+    scores = log_ei(np.array(list(EXACT))), ei(predictions, 0.0, rng), pi(predictions, 0.0, rng)
+    assert scores[0] == pytest.approx(expected[0], rel=1e-14)
+    assert -scores[1][1:] == pytest.approx(expected[0][1:], rel=1e-7)
+    assert -scores[2][1:] == pytest.approx(expected[1][1:], rel=1e-7)
+
+
+@pytest.mark.parametrize("function", [ei, pi])
+@pytest.mark.parametrize("spread", [0.0, 1e-320, 1e-7, 1e-3, 1.0])
+@pytest.mark.parametrize("incumbent", [-1e5, -1000.0, -50.0, 0.0, 1000.0])
+def test_the_lowest_mean_is_first_however_far_away(
+    function: Acquisition, spread: float, incumbent: float, rng: np.random.Generator
+) -> None:
+    """No two are equal, or the first would win where the best should."""
+    order = rng.permutation(9)
+    mean = order.astype(float) + 1
+    scores = function(mean + spread * np.array([[-1.0], [1.0]]), incumbent, rng)
+    assert np.isfinite(scores).all()
+    assert np.argsort(scores).tolist() == np.argsort(mean).tolist()
+    assert len(set(scores)) == 9
 
 
 def test_improvement_prefers_spread_and_low_means(rng: np.random.Generator) -> None:
     for function in (ei, pi):
         by_mean = function(members([1, 2, 3], [1, 1, 1]), 0.5, rng)
-        assert by_mean[0] < by_mean[1] < by_mean[2] < 0
+        assert by_mean[0] < by_mean[1] < by_mean[2]
         by_spread = function(members([2, 2, 2], [0.5, 1, 2]), 1.0, rng)
         assert by_spread[0] > by_spread[1] > by_spread[2]
 
