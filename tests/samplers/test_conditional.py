@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import optuna
@@ -21,6 +22,7 @@ from optuna_nas.samplers import ArchitectureSampler, BananasSampler
 from optuna_nas.samplers._activity import Activity
 from optuna_nas.spaces import FlatSpace
 
+Direction = Literal["minimize", "maximize"]
 Make = Callable[..., ArchitectureSampler]
 
 DISTRIBUTIONS: dict[str, BaseDistribution] = {
@@ -101,7 +103,7 @@ def setting(trial: optuna.trial.FrozenTrial) -> tuple[Any, ...]:
 def layers(trial: optuna.Trial) -> float:
     n = trial.suggest_int("layers", 1, 3)
     sizes = [trial.suggest_int(f"units_{i}", 4, 64, log=True) for i in range(n)]
-    return 1 - 1 / (1 + sum(sizes) ** 0.5) - 0.05 * n
+    return 1 - 1 / (1 + math.sqrt(sum(sizes))) - 0.05 * n
 
 
 def branches(trial: optuna.Trial) -> float:
@@ -123,7 +125,7 @@ def test_no_setting_is_evaluated_twice(
 
 
 @pytest.mark.parametrize("directions", [["maximize"], ["maximize", "minimize"]])
-def test_not_within_a_batch_either(directions: list[str]) -> None:
+def test_not_within_a_batch_either(directions: list[Direction]) -> None:
     sampler = BananasSampler(seed=3, batch_size=4)
     study = optuna.create_study(directions=directions, sampler=sampler)
     for _ in range(10):

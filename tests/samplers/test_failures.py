@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import optuna
 import pytest
@@ -17,6 +17,7 @@ from optuna_nas.spaces import CellSpace, NASBench201Space
 
 Make = Callable[..., ArchitectureSampler]
 Finished = Callable[..., FrozenTrial]
+Direction = Literal["minimize", "maximize"]
 SPACE = NASBench201Space()
 SMALL = CellSpace(3, ("a", "b", "none"))
 CELLS = [
@@ -24,7 +25,7 @@ CELLS = [
 ]
 
 
-def read(trials: list[FrozenTrial], directions: tuple[str, ...] = ("minimize",)) -> History:
+def read(trials: list[FrozenTrial], directions: tuple[Direction, ...] = ("minimize",)) -> History:
     study = optuna.create_study(directions=list(directions))
     study.add_trials(trials)
     return HistoryReader(SMALL).read(study, study.trials, except_number=-1)
