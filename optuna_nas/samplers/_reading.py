@@ -34,6 +34,7 @@ from optuna_nas._attributes import read_mapping, read_text
 from optuna_nas._ranking import constraints_of, direction_signs
 from optuna_nas.samplers._activity import Activity
 from optuna_nas.samplers._history import History, Observation, with_violations
+from optuna_nas.storages.retries import queued_again
 
 if TYPE_CHECKING:
     import optuna
@@ -106,7 +107,7 @@ class HistoryReader:
         finished = [known for t in trials if (known := self._finished(t, signs)) is not None]
         if not any(known.observation.failed for known in finished):
             return finished
-        again = _queued_again(trials)
+        again = queued_again(trials)
         return [k for k in finished if not (k.observation.failed and k.trial.number in again)]
 
     def _finished(self, trial: FrozenTrial, signs: Sequence[float]) -> _Finished | None:
@@ -187,16 +188,6 @@ def _taken(finished: Iterable[_Finished]) -> dict[int, frozenset[str]]:
             keys = frozenset(key for key in keys if failures[key] >= _FAILURES)
         taken[known.trial.number] = keys
     return taken
-
-
-def _queued_again(trials: Iterable[FrozenTrial]) -> set[int]:
-    """The trials that were interrupted and are queued again, or were since."""
-    again: set[int] = set()
-    for trial in trials:
-        history = trial.system_attrs.get("retry_history")
-        if isinstance(history, list):
-            again.update(number for number in history if isinstance(number, int))
-    return again
 
 
 def _observations(finished: Sequence[_Finished], signs: Sequence[float]) -> list[Observation]:
