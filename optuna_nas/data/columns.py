@@ -68,7 +68,7 @@ def find_text_column(
 def find_label_column(dataset: datasets.Dataset, *, name: str | None, where: str) -> str:
     """Find the column of class labels.
 
-    Labels are `datasets.ClassLabel`, integer, boolean or string columns; of the latter three only
+    Labels are `datasets.ClassLabel`, number, boolean or string columns; of the latter three only
     those with a common name are found, any can be named.
 
     Args:
@@ -88,7 +88,7 @@ def find_label_column(dataset: datasets.Dataset, *, name: str | None, where: str
             column
             for column in fitting
             if isinstance(dataset.features[column], datasets.ClassLabel)
-            or column.lower() in LABEL_NAMES
+            or column.strip().lower() in LABEL_NAMES
         ]
     return _choose(dataset, fitting, LABEL_NAMES, name=name, role="label", where=where)
 
@@ -109,7 +109,7 @@ def _choose(
         if name not in fitting:
             raise ValueError(f"{role}_column={name!r} of {where} holds no {role}s: {columns}.")
         return name
-    candidates = [column for column in fitting if column.lower() in common] or fitting
+    candidates = [column for column in fitting if column.strip().lower() in common] or fitting
     if len(candidates) != 1:
         found = f"several {role} columns, {candidates}," if candidates else f"no {role} column"
         raise ValueError(f"Found {found} in {where}; name one with {role}_column: {columns}.")
@@ -124,7 +124,7 @@ def _is_image(feature: Any) -> bool:
 
 def _is_label(feature: Any) -> bool:
     return isinstance(feature, datasets.ClassLabel) or _is_value(
-        feature, "int", "uint", "bool", "string", "large_string"
+        feature, "int", "uint", "float", "double", "bool", "string", "large_string"
     )
 
 

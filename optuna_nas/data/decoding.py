@@ -5,8 +5,8 @@ uint8 array: apart from this array, memory stays bounded.
 
 Grey images (modes 1, L, LA) have one channel, all others become RGB; transparency is dropped, a
 palette is looked up. If any of the rows is in colour, the grey ones are repeated over
-three channels. Images of more than 8 bits a channel are refused, as there is no one right way to
-shorten them.
+three channels. A JPEG that will be resized to far less is not decoded whole. Images of more than
+8 bits a channel are refused, as there is no one right way to shorten them.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ import numpy as np
 import PIL.Image
 
 from optuna_nas._interrupts import check_interrupted
+from optuna_nas.data.image_files import decode_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _READ_ROWS = 64
-_GREY_MODES = ("1", "L", "LA")
 
 
 def decode_images(
@@ -54,7 +54,9 @@ def decode_images(
             it has another size and `resize` is false.
     """
     images = np.empty((0, 1, 0, 0), dtype=np.uint8)
-    for index, row, image in _read(dataset, column, rows, where=where):
+    for index, row, image in _read(
+        dataset, column, rows, size=size if resize else None, where=where
+    ):
         height, width = size = size or (image.height, image.width)
         if (image.height, image.width) != size:
             if not resize:
@@ -74,11 +76,16 @@ def decode_images(
 
 
 def _read(
-    dataset: datasets.Dataset, column: str, rows: np.ndarray, *, where: str
+    dataset: datasets.Dataset,
+    column: str,
+    rows: np.ndarray,
+    *,
+    size: tuple[int, int] | None,
+    where: str,
 ) -> Iterator[tuple[int, int, PIL.Image.Image]]:
     """Read rows in the table's order; yield the position in `rows`, the row, its 8-bit image."""
     feature = dataset.features[column]
-    decoder = datasets.Image(mode=feature.mode if isinstance(feature, datasets.Image) else None)
+    mode = feature.mode if isinstance(feature, datasets.Image) else None
     order = np.argsort(rows)
     files = dataset.select_columns([column]).cast_column(column, datasets.Image(decode=False))
     position = 0
@@ -87,7 +94,7 @@ def _read(
         for file in batch[column]:
             index = int(order[position])
             try:
-                image = _grey_or_rgb(decoder.decode_example(_with_bytes(file)))
+                image = decode_image(_content(file), size=size, mode=mode)
             except Exception as error:
                 path = f" ({file['path']})" if file and file["path"] else ""
                 raise ValueError(
@@ -98,20 +105,9 @@ def _read(
             position += 1
 
 
-def _with_bytes(file: dict[str, Any] | None) -> dict[str, Any]:
-    """Read a local file here: the decoder would leave it open if it is broken."""
+def _content(file: dict[str, Any] | None) -> bytes:
+    """The bytes of an image file, which may lie on this machine; nothing is fetched."""
     if file is None:
         raise ValueError("it is null")
-    if file["bytes"] is None and file["path"] and Path(file["path"]).is_file():
-        return {"path": file["path"], "bytes": Path(file["path"]).read_bytes()}
-    return file
-
-
-def _grey_or_rgb(image: PIL.Image.Image) -> PIL.Image.Image:
-    if image.mode.startswith(("I", "F")):
-        raise ValueError(f"mode {image.mode} has more than 8 bits a channel; convert it first")
-    if image.mode in _GREY_MODES:
-        return image.convert("L")
-    if image.mode == "P":  # a palette may carry transparency that RGB alone cannot take over
-        image = image.convert("RGBA")
-    return image.convert("RGB")
+    content: bytes | None = file["bytes"]
+    return Path(file["path"] or "").read_bytes() if content is None else content

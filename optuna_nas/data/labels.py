@@ -16,7 +16,8 @@ def read_labels(
     """Read a label column as class numbers.
 
     A `ClassLabel` column keeps its own classes in its own order, those without rows too. Other
-    columns have the classes that occur, sorted: integers by value, strings alphabetically.
+    columns have the classes that occur, sorted: numbers by value, strings alphabetically, without
+    the spaces around them. Numbers are whole ones, also if they are stored as `1.0`.
 
     Args:
         dataset: The table to read.
@@ -27,8 +28,8 @@ def read_labels(
         The class number of each row, int64, length n; and the class names by number.
 
     Raises:
-        ValueError: If the table is empty, or a label is missing (null, or negative as in the
-            unlabelled test splits of the hub).
+        ValueError: If the table is empty, a label is missing (null, empty, or negative as in the
+            unlabelled test splits of the hub), or is a number that is not whole.
     """
     values = dataset.select_columns([column]).with_format("arrow")[:].column(0)
     if len(values) == 0:
@@ -36,18 +37,35 @@ def read_labels(
     absent = np.array(values.is_null().to_numpy())
     labels = values.to_numpy()
     if np.issubdtype(labels.dtype, np.number):
-        absent |= labels < 0
+        absent |= np.isnan(labels) | (labels < 0)
+    elif isinstance(labels[absent.argmin()], str):
+        labels = np.array([label and label.strip() for label in labels], dtype=object)
+        absent |= labels == ""
     if absent.any():
         raise ValueError(
             f"{where} has no label (null or negative) in {absent.sum()} of its {len(labels)} "
             f"rows, first in row {absent.argmax()} of column {column!r}. If this is a test split "
             "without labels, name another with test_split."
         )
+    if np.issubdtype(labels.dtype, np.floating):
+        labels = _whole(labels, column, where)
     feature = dataset.features[column]
     if isinstance(feature, datasets.ClassLabel):
         return labels.astype(np.int64), list(feature.names)
     classes, numbers = np.unique(labels, return_inverse=True)
     return numbers.astype(np.int64), [str(name) for name in classes.tolist()]
+
+
+def _whole(labels: np.ndarray, column: str, where: str) -> np.ndarray:
+    """Whole numbers that are stored with decimals, as programs do where some are missing."""
+    numbers = labels.astype(np.int64)
+    if (wrong := numbers != labels).any():
+        raise ValueError(
+            f"{where} has no classes in column {column!r}, but numbers such as "
+            f"{labels[wrong.argmax()]} in row {wrong.argmax()}; allowed are names and whole "
+            "numbers."
+        )
+    return numbers
 
 
 def align_labels(

@@ -19,6 +19,7 @@ is named.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,6 +43,7 @@ def load_text(
     source: str | Path,
     *,
     config_name: str | None = None,
+    encoding: str | None = None,
     train_split: str | None = None,
     validation_split: str | None = None,
     test_split: str | None = None,
@@ -64,6 +66,8 @@ def load_text(
             of such files named `train*`, `test*` and `validation*`, or not by splits; a folder
             written by `Dataset.save_to_disk`; or a dataset of the Hugging Face hub by its id.
         config_name: The configuration of a hub dataset that has several.
+        encoding: How local `.csv`, `.tsv`, `.json` and `.jsonl` files are encoded; by default as
+            their byte order mark says, else UTF-8.
         train_split: The source's split to train on; by default the one named like "train", or the
             only one.
         validation_split: The source's split to search on; by default the one named like
@@ -91,7 +95,8 @@ def load_text(
     """
     sizes = SplitSizes(train_size, validation_size, test_size, validation_fraction, test_fraction)
     check_integer("seed", seed, least=0)
-    splits = open_source(source, config_name=config_name, open_local=open_text_path)
+    open_local = partial(open_text_path, encoding=encoding)
+    splits = open_source(source, config_name=config_name, open_local=open_local)
     if validation_split is not None and validation_split not in splits:
         raise ValueError(
             f"validation_split={validation_split!r} is not a split of {source}: {list(splits)}."

@@ -18,11 +18,16 @@ import PIL.Image
 import PIL.ImageOps
 import torch
 
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
+"""Others are not opened: some of them are decoded by other programs."""
+
 
 def load_image(path: str, description: dict[str, Any]) -> torch.Tensor:
     """Read an image as the network was trained on them: `1 C H W`, normalised."""
     channels, height, width = description["image_shape"]
-    image = PIL.ImageOps.exif_transpose(PIL.Image.open(path))
+    image: PIL.Image.Image = PIL.Image.open(path, formats=FORMATS)
+    image.draft(None, (2 * max(height, width),) * 2)  # a large JPEG is not decoded whole
+    image = PIL.ImageOps.exif_transpose(image)
     if image.mode.startswith(("I", "F")):
         raise ValueError(f"mode {image.mode} has more than 8 bits a channel; convert it first")
     if image.mode == "P":

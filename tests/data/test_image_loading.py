@@ -344,9 +344,7 @@ def test_a_broken_image_is_named_with_its_row_and_cause(
 ) -> None:
     images: list[Any] = [_grey(value) for value in range(20)]
     source = _save(tmp_path, train=_table([*images[:7], b"no image", *images[8:]], [0, 1] * 10))
-    with pytest.raises(
-        ValueError, match=r"image in row 7 of split 'train' .*UnidentifiedImageError"
-    ):
+    with pytest.raises(ValueError, match=r"image in row 7 of split 'train' .*none of PNG, JPEG"):
         load_images(source)
     folder = png_folder({"a": [0, 1, 2], "b": [3, 4, 5]})
     file = folder / "b" / "4.png"
@@ -383,7 +381,7 @@ def test_missing_and_ambiguous_columns_are_refused(tmp_path: Path) -> None:
         ),
         ({"image_column": "score"}, "image_column='score' .* holds no images"),
         ({"image_column": "left"}, "no label column in split 'train' .*label_column: .*left"),
-        ({"image_column": "left", "label_column": "score"}, "'score' .* holds no labels"),
+        ({"image_column": "left", "label_column": "score"}, "no classes in column 'score'"),
     ]
     for arguments, message in cases:
         with pytest.raises(ValueError, match=message):
@@ -433,7 +431,7 @@ def test_empty_splits_are_refused(tmp_path: Path, numbered: Numbered, empty: str
     for name in ("train", "test"):
         counts = [0, 0] if name == empty else [5, 5]
         numbered(counts).to_parquet(tmp_path / f"{name}.parquet")
-    with pytest.raises(ValueError, match=rf"Cannot read .* a split empty.*{empty}"):
+    with pytest.raises(ValueError, match=rf"Cannot read .*{empty}\.parquet .* a split empty"):
         load_images(tmp_path)
     with pytest.raises(ValueError, match=r"split 'x' is empty"):
         read_labels(numbered([0, 0]), "label", where="split 'x'")

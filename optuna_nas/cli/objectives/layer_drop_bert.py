@@ -26,6 +26,7 @@ _LOADING = tuple(
     for name, kind, words in (
         ("text_column", str, "Column of the texts."),
         ("label_column", str, "Column of the labels."),
+        ("encoding", str, "Encoding of text files; UTF-8, or as they are marked, if unset."),
         ("train_size", int, "Training examples to use."),
         ("validation_size", int, "Validation examples to use."),
         ("test_size", int, "Test examples to use."),
