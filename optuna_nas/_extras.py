@@ -1,4 +1,8 @@
-"""Optional packages: what needs one that is not installed says how to install it."""
+"""Optional packages: what needs one that is not installed says how to install it.
+
+The core (samplers, spaces, recorded benchmarks, storages) comes with optuna-nas itself, what
+trains networks with the extra `train`, the command line and its reports with the extra `all`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,10 @@ import importlib.util
 
 from optuna_nas.errors import UserError
 
-__all__ = ["MissingPackageError", "require"]
+__all__ = ["MissingPackageError", "require", "require_command_line", "require_training"]
+
+_TRAIN = ("torch", "datasets", "PIL", "safetensors", "sklearn")
+_CLI = ("typer", "rich", "plotly", "jinja2", "optuna_dashboard")
 
 
 class MissingPackageError(UserError, ImportError):
@@ -27,5 +34,15 @@ def require(what: str, extra: str, *packages: str) -> None:
     missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:
         raise MissingPackageError(
-            f"{what} needs {' and '.join(missing)}: pip install 'optuna-nas[{extra}]'"
+            f"{what} needs {', '.join(missing)}: pip install 'optuna-nas[{extra}]'"
         )
+
+
+def require_training(what: str) -> None:
+    """Make sure that what trains networks is installed."""
+    require(what, "train", *_TRAIN)
+
+
+def require_command_line(what: str) -> None:
+    """Make sure that the command line, and what draws figures and reports, is installed."""
+    require(what, "all", *_CLI)

@@ -5,6 +5,20 @@ Commands import what they need when they run, so that `--help` answers at once.
 
 from __future__ import annotations
 
-from optuna_nas.cli.app import main
+import sys
+
+from optuna_nas._extras import MissingPackageError, require_command_line
 
 __all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line, if it is installed."""
+    try:
+        require_command_line("The command line")
+    except MissingPackageError as error:
+        sys.stderr.write(f"Error: {error}\n")
+        sys.exit(2)
+    from optuna_nas.cli.app import main as run
+
+    run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import optuna_nas._trains  # noqa: F401 (before torch is imported)
 from optuna_nas.data.augmentation import augment
 from optuna_nas.data.image_data import ImageData, ImageSplit, batches
 from optuna_nas.data.images import load_images

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import optuna_nas._trains  # noqa: F401 (before torch is imported)
 from optuna_nas.export.ensemble import export_ensemble
 from optuna_nas.export.model import export_model
 from optuna_nas.export.trial import ImageObjective, export_trial

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import optuna_nas._trains  # noqa: F401 (before torch is imported)
 from optuna_nas.methods.bilevel import Unrolled, architecture_gradient
 from optuna_nas.methods.edge_nes import (
     ArchitectureHypernetwork,

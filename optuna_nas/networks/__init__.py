@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import optuna_nas._trains  # noqa: F401 (before torch is imported)
 from optuna_nas.networks._build import (
     NetworkBuilder,
     NetworkOptions,

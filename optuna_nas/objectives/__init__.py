@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from optuna_nas._extras import require_training
+
 if TYPE_CHECKING:
     from optuna_nas.objectives.cell_cnn import CellCNN
     from optuna_nas.objectives.darts import Darts, derived_params
@@ -50,6 +52,8 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if _MODULES[name] != "tabular":
+        require_training(name)
     return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import optuna_nas._trains  # noqa: F401 (before torch is imported)
 from optuna_nas.supernets.cell import MixedCell, cell_edges
 from optuna_nas.supernets.cell_supernet import CellSupernet
 from optuna_nas.supernets.darts_supernet import DARTSSupernet

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import optuna_nas._trains  # noqa: F401 (before torch is imported)
 from optuna_nas.trials.leftovers import sweep
 from optuna_nas.trials.recovery import Unclaimed, queued_if_interrupted, recover_interrupted
 from optuna_nas.trials.run import TrialRun

@@ -8,9 +8,12 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from optuna_nas._extras import require_command_line
+
 if TYPE_CHECKING:
-    from optuna_nas.visualization.cells import cell_svg, cell_text
+    from optuna_nas.visualization.cells import cell_svg
     from optuna_nas.visualization.curves import learning_curve_svg
+    from optuna_nas.visualization.drawing.terminal import cell_text
     from optuna_nas.visualization.figures import (
         plot_history,
         plot_importances,
@@ -46,7 +49,7 @@ __all__ = [
 
 _MODULES = {
     "cell_svg": "cells",
-    "cell_text": "cells",
+    "cell_text": "drawing.terminal",
     "learning_curve_svg": "curves",
     "plot_accuracy_size": "tradeoffs",
     "plot_calibration": "prediction_figures",
@@ -67,6 +70,8 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if not name.endswith("_svg"):
+        require_command_line(name)
     return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
 
 

@@ -37,12 +37,11 @@ from optuna_nas.visualization.drawing.layout import (
 )
 from optuna_nas.visualization.drawing.palette import colour, short_name
 from optuna_nas.visualization.drawing.tables import legend, parameter_picture
-from optuna_nas.visualization.drawing.terminal import cell_text
 
 if TYPE_CHECKING:
     from optuna_nas.spaces import Architecture
 
-__all__ = ["cell_svg", "cell_text"]
+__all__ = ["cell_svg"]
 
 _STATE_HEIGHT = 34.0
 _PILL_HEIGHT = 26.0

@@ -17,7 +17,8 @@ from rich.console import Group
 from rich.text import Text
 
 from optuna_nas.trials.architectures import trial_architectures
-from optuna_nas.visualization.cells import cell_svg, cell_text
+from optuna_nas.visualization.cells import cell_svg
+from optuna_nas.visualization.drawing.terminal import cell_text
 from optuna_nas.visualization.formats import format_value
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from optuna_nas.cli.progress import Progress
 from optuna_nas.cli.studies import CONFIG_ATTRIBUTE
 from optuna_nas.cli.supervisor import Supervisor
 from optuna_nas.spaces import CellSpace, NASBench201Space, recall_space
-from optuna_nas.visualization.cells import cell_text
+from optuna_nas.visualization.drawing.terminal import cell_text
 
 Outcome = tuple[int, str, str]
 Load = Callable[..., optuna.Study]

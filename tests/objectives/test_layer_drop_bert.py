@@ -347,7 +347,8 @@ def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, *a: None if name == "accelerate" else find(name)
     )
-    with pytest.raises(ImportError, match=r"needs the package 'accelerate': pip install \"optuna"):
+    message = r"LayerDropBert needs accelerate: pip install 'optuna-nas\[text\]"
+    with pytest.raises(ImportError, match=message):
         importlib.import_module("optuna_nas.objectives.layer_drop_bert")
 
 

@@ -25,9 +25,10 @@ from optuna_nas.spaces import (
     NASBench201Space,
     SearchSpace,
 )
-from optuna_nas.visualization.cells import cell_svg, cell_text
+from optuna_nas.visualization.cells import cell_svg
 from optuna_nas.visualization.drawing.anatomy import cells
 from optuna_nas.visualization.drawing.palette import colour, light_colour, short_name
+from optuna_nas.visualization.drawing.terminal import cell_text
 
 SVG = "{http://www.w3.org/2000/svg}"
 DARTS_V1 = (

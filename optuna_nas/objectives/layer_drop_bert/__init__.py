@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
+from optuna_nas._extras import require
 
-for _name in ("transformers", "accelerate"):  # the Trainer of the former needs the latter
-    if importlib.util.find_spec(_name) is None:
-        raise ImportError(
-            f'LayerDropBert needs the package {_name!r}: pip install "optuna-nas[text]"'
-        )
+require("LayerDropBert", "text", "transformers", "accelerate")  # the former's Trainer needs both
 
 from optuna_nas.objectives.layer_drop_bert.objective import LayerDropBert  # noqa: E402 (after the check)
 

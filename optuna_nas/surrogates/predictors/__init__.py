@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from optuna_nas._extras import require
 from optuna_nas.surrogates.predictors.base import Predictor
 from optuna_nas.surrogates.predictors.mlp import MLPEnsemble
 
@@ -37,6 +38,8 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name != "GaussianProcess":
+        require(f"The predictor {name}", "train", "torch")
     return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
 
 
