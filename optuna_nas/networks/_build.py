@@ -8,8 +8,7 @@ The network of a new space is one new file with a builder in it::
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral
 from typing import TypeAlias
@@ -18,6 +17,7 @@ import torch
 from torch import nn
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
+from optuna_nas.networks.initial_weights import weights_from
 from optuna_nas.networks.strided_pointwise import without_strided_kernels
 from optuna_nas.spaces import Architecture, SearchSpace
 
@@ -165,15 +165,3 @@ def _positive(name: str, value: int) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
         raise ValueError(f"`{name}` is {value!r}; allowed is an integer of 1 or more.")
     return int(value)
-
-
-@contextmanager
-def weights_from(generator: torch.Generator | None) -> Iterator[None]:
-    """Let modules, which initialise themselves from the default generator, use this one."""
-    if generator is None:
-        yield
-        return
-    seed = int(torch.randint(2**62, (), generator=generator, device="cpu"))
-    with torch.random.fork_rng(devices=[]):  # puts the default generator back
-        torch.default_generator.manual_seed(seed)
-        yield

@@ -203,7 +203,12 @@ class CellCNN:
     def build(
         self, architecture: Architecture, generator: torch.Generator | None = None
     ) -> nn.Module:
-        """Build the network of an architecture in this objective's size, on the CPU."""
+        """Build the network of an architecture in this objective's size, on the CPU.
+
+        Args:
+            architecture: What to build.
+            generator: What draws the initial weights; None means one with this objective's seed.
+        """
         return build_network(
             architecture,
             num_classes=self.data.num_classes,
@@ -211,7 +216,7 @@ class CellCNN:
             channels=self.channels,
             cells=self.cells,
             auxiliary=self.auxiliary,
-            generator=generator,
+            generator=generator or torch.Generator().manual_seed(self.seed),
         )
 
     def _train(self, architecture: Architecture, trial: BaseTrial) -> float:

@@ -263,14 +263,18 @@ class Darts:
         return self(optuna.trial.FixedTrial(dict(params)))
 
     def build(self, generator: torch.Generator | None = None) -> Supernet:
-        """Build the supernet in this objective's size, on the CPU."""
+        """Build the supernet in this objective's size, on the CPU.
+
+        Args:
+            generator: What draws the initial weights; None means one with this objective's seed.
+        """
         return build_supernet(
             self.space,
             num_classes=self.data.num_classes,
             in_channels=self.data.in_channels,
             channels=self.channels,
             cells=self.cells,
-            generator=generator,
+            generator=generator or torch.Generator().manual_seed(self.seed),
         )
 
     def _search(self, trial: BaseTrial, run: TrialRun, recipe: SearchRecipe) -> float:

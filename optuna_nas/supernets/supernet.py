@@ -29,7 +29,7 @@ from torch import nn
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from optuna_nas._checks import checked_integer
-from optuna_nas.networks._build import weights_from
+from optuna_nas.networks.initial_weights import weights_from
 from optuna_nas.networks.strided_pointwise import without_strided_kernels
 from optuna_nas.spaces import Architecture, SearchSpace
 from optuna_nas.supernets.cell import MixedCell

@@ -205,14 +205,19 @@ class EnsembleSearch:
     def build(
         self, architecture: Architecture, generator: torch.Generator | None = None
     ) -> nn.Module:
-        """Build the network of a candidate in this objective's size, on the CPU."""
+        """Build the network of a candidate in this objective's size, on the CPU.
+
+        Args:
+            architecture: What to build.
+            generator: What draws the initial weights; None means one with this objective's seed.
+        """
         return build_network(
             architecture,
             num_classes=self.data.num_classes,
             in_channels=self.data.in_channels,
             channels=self.training.channels,
             cells=self.training.cells,
-            generator=generator,
+            generator=generator or torch.Generator().manual_seed(self.seed),
         )
 
     def load(self, study: optuna.Study, number: int) -> EnsembleNetwork:

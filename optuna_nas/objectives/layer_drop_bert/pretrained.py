@@ -12,6 +12,7 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from optuna_nas.networks import count_parameters
+from optuna_nas.networks.initial_weights import DrawnFrom
 from optuna_nas.networks.layer_stack import find_layer_stack, thin
 from optuna_nas.objectives.layer_drop_bert.isolation import isolated
 
@@ -50,8 +51,7 @@ class Pretrained:
             raise ValueError(f"`model` is {model!r}; allowed are a folder and a hub id.")
         local = Path(model).expanduser()
         place = str(local) if local.exists() else str(model)
-        with isolated(torch.device("cpu")):
-            torch.manual_seed(seed)
+        with isolated(torch.device("cpu")), DrawnFrom(torch.Generator().manual_seed(seed)):
             try:
                 tokenizer = AutoTokenizer.from_pretrained(place)
                 loaded = AutoModelForSequenceClassification.from_pretrained(
