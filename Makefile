@@ -47,7 +47,7 @@ test-avx2: export OPENBLAS_CORETYPE = Haswell
 test-avx2: $(VENV)/.installed-dev
 	LD_PRELOAD=libc_malloc_debug.so.0 GLIBC_TUNABLES=glibc.malloc.check=3 \
 		$(BIN)/python -m pytest --numprocesses auto -m "not slow" \
-		tests/networks tests/relaxations tests/objectives
+		tests/networks tests/supernets tests/methods tests/objectives
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

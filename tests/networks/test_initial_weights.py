@@ -10,8 +10,8 @@ from torch import nn
 
 from optuna_nas.networks import build_network, operations, register_operation
 from optuna_nas.networks.initial_weights import DrawnFrom, weights_from
-from optuna_nas.relaxations import build_supernet
 from optuna_nas.spaces import CellSpace
+from optuna_nas.supernets import build_supernet
 
 
 @pytest.fixture
