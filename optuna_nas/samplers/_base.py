@@ -14,6 +14,7 @@ another process goes on as it would have.
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from abc import abstractmethod
@@ -120,6 +121,7 @@ class ArchitectureSampler(BaseSampler):
         self._viewed: tuple[object, StudyView] = (None, StudyView())
         self._begun: set[tuple[int, datetime | None]] = set()
         self._lock = threading.RLock()
+        _living.add(self)
 
     @abstractmethod
     def propose(self, request: Request) -> Iterable[Architecture]:
@@ -283,6 +285,25 @@ class ArchitectureSampler(BaseSampler):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _lock=threading.RLock())
+        _living.add(self)
+
+    def _begin_anew(self) -> None:
+        """Leave what another thread was about when the process was forked: it is not here."""
+        self._lock = threading.RLock()
+        self._viewed = (None, StudyView())
+        self._begun = set()
+
+
+_living: weakref.WeakSet[ArchitectureSampler] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for sampler in list(_living):
+        sampler._begin_anew()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, where nothing is forked
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _identity(trial: FrozenTrial) -> tuple[int, datetime | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import optuna
@@ -18,8 +19,6 @@ from optuna_nas.spaces.choices import place_of
 from optuna_nas.spaces.study import remember_space
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import networkx as nx
     import numpy as np
     from optuna.distributions import BaseDistribution
@@ -225,15 +224,19 @@ def space_from_dict(description: Mapping[str, Any]) -> SearchSpace:
         description: The stored description; `description["space"]` names the class.
 
     Raises:
-        ValueError: No space class of that name is known in this process.
+        ValueError: No space class of that name is known in this process, or it cannot be built
+            from this description.
     """
-    name = description.get("space")
-    if name not in SearchSpace._registry:
+    name = description.get("space") if isinstance(description, Mapping) else None
+    if not isinstance(name, str) or name not in SearchSpace._registry:
         raise ValueError(
             f"Unknown search space {name!r}; known are {sorted(SearchSpace._registry)}. "
             "Import the module that defines your own space before the study is used."
         )
-    return SearchSpace._registry[name].from_dict(description)
+    try:
+        return SearchSpace._registry[name].from_dict(description)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"The description of a {name} is damaged: {error!r}.") from error
 
 
 def suggest_parameter(

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+_MOST_NODES = 16
+"""With each node a cell has twice as many paths: here 16,384."""
+
 _NAME = re.compile(r"[A-Za-z0-9_.\-]+")
 
 
@@ -34,14 +37,14 @@ class CellSpace(SearchSpace):
     :func:`optuna_nas.networks.register_operation`.
 
     Args:
-        num_nodes: The number of nodes, input and output included; at least 2.
+        num_nodes: The number of nodes, input and output included, from 2 to 16.
         operations: The names that may stand on an edge; at least 2. `none` (no edge) and
             `skip_connect` (identity) have their usual meaning.
         weightless: The operations without trainable weights (besides `none` and
             `skip_connect`), whose repeated application to the same value is the same function.
 
     Raises:
-        ValueError: Too few nodes or operations, a repeated or malformed name.
+        ValueError: Too few or too many nodes, too few operations, a repeated or malformed name.
     """
 
     def __init__(
@@ -51,7 +54,7 @@ class CellSpace(SearchSpace):
         *,
         weightless: Sequence[str] | None = None,
     ) -> None:
-        self.num_nodes = checked_integer("num_nodes", num_nodes, 2)
+        self.num_nodes = checked_integer("num_nodes", num_nodes, 2, _MOST_NODES)
         self.operations = checked_operations(operations)
         if weightless is None:
             weightless = [name for name in self.operations if name in WEIGHTLESS]

@@ -36,6 +36,7 @@ EDGE_NES_OPERATIONS = tuple(name for name in DARTS_OPERATIONS if name != ZERO)
 """The seven operations of the method: those of DARTS without `none`."""
 
 _INPUTS = 2
+_MOST_NODES = 100
 
 
 class EdgeNESSpace(SearchSpace):
@@ -45,8 +46,8 @@ class EdgeNESSpace(SearchSpace):
         operations: The operations a cell may use, by default the seven of the method. One of your
             own is a name here and a module registered under it with
             :func:`optuna_nas.networks.register_operation`.
-        num_nodes: The number of nodes besides the two inputs; with the default of four there are
-            288,120 cells.
+        num_nodes: The number of nodes besides the two inputs, up to 100; with the default of four
+            there are 288,120 cells.
 
     Attributes:
         nodes: The numbers of the nodes, from 2 on.
@@ -60,7 +61,7 @@ class EdgeNESSpace(SearchSpace):
         self, operations: Sequence[str] = EDGE_NES_OPERATIONS, num_nodes: int = 4
     ) -> None:
         self.operations = checked_operations(operations)
-        self.num_nodes = checked_integer("num_nodes", num_nodes)
+        self.num_nodes = checked_integer("num_nodes", num_nodes, 1, _MOST_NODES)
         self.nodes = tuple(range(_INPUTS, _INPUTS + self.num_nodes))
         distributions = {}
         for node in self.nodes:

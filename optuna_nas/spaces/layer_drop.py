@@ -42,12 +42,14 @@ FLIP_PROBABILITY = 0.3
 
 Mask = tuple[bool, ...]
 
+_MOST_LAYERS = 1000
+
 
 class LayerDropSpace(SearchSpace):
     """All choices of `min_layers` to `max_layers` out of `num_layers` layers, in their order.
 
     Args:
-        num_layers: The layers of the full model.
+        num_layers: The layers of the full model, up to 1,000.
         min_layers: The fewest layers that are kept.
         max_layers: The most layers that are kept; None is all.
 
@@ -58,7 +60,7 @@ class LayerDropSpace(SearchSpace):
     def __init__(
         self, num_layers: int, min_layers: int = 1, max_layers: int | None = None
     ) -> None:
-        self.num_layers = checked_integer("num_layers", num_layers)
+        self.num_layers = checked_integer("num_layers", num_layers, 1, _MOST_LAYERS)
         most = self.num_layers if max_layers is None else max_layers
         self.max_layers = checked_integer("max_layers", most, 1, self.num_layers)
         self.min_layers = checked_integer("min_layers", min_layers, 1, self.max_layers)

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 NAS_BENCH_101_OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 
+_MOST_VERTICES = 16
+"""With each vertex there are twice as many paths."""
+
 
 class NASBench101Cell(NamedTuple):
     """A pruned cell.
@@ -56,7 +59,7 @@ class NASBench101Space(SearchSpace):
     for each inner vertex. With the defaults there are 423,624 cells that differ.
 
     Args:
-        max_vertices: The most vertices, input and output included; at least 3.
+        max_vertices: The most vertices, input and output included, from 3 to 16.
         max_edges: The most edges; at least 1.
 
     Raises:
@@ -64,7 +67,7 @@ class NASBench101Space(SearchSpace):
     """
 
     def __init__(self, max_vertices: int = 7, max_edges: int = 9) -> None:
-        self.max_vertices = checked_integer("max_vertices", max_vertices, 3)
+        self.max_vertices = checked_integer("max_vertices", max_vertices, 3, _MOST_VERTICES)
         self.max_edges = checked_integer("max_edges", max_edges)
         self.operations = NAS_BENCH_101_OPERATIONS
         pairs = tuple(combinations(range(self.max_vertices), 2))

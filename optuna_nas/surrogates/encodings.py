@@ -99,16 +99,24 @@ class PathEncoding(Encoding):
         max_length: Only paths of at most so many operations get a bit; None keeps all.
         fold: Whether paths are taken for what they compute: a path through `none` is no path, and
             `skip_connect` is left out of a path.
+        otherwise: What encodes in a space without paths; None makes such a space an error.
 
     Raises:
         ValueError: `max_length` is below 1.
     """
 
-    def __init__(self, max_length: int | None = None, *, fold: bool = False) -> None:
+    def __init__(
+        self,
+        max_length: int | None = None,
+        *,
+        fold: bool = False,
+        otherwise: Encoding | None = None,
+    ) -> None:
         if max_length is not None and max_length < 1:
             raise ValueError(f"`max_length` is {max_length}; allowed is None or 1 or more.")
         self.max_length = max_length
         self.fold = fold
+        self.otherwise = otherwise
 
     def blocks(self, space: SearchSpace) -> dict[str, PathBlock]:
         """The path blocks of the space, cut to the paths that get a bit."""
@@ -131,10 +139,14 @@ class PathEncoding(Encoding):
 
     def dimension(self, space: SearchSpace) -> int:
         """The number of operation sequences of all blocks."""
+        if self.otherwise is not None and not space.path_blocks:
+            return self.otherwise.dimension(space)
         return sum(block.size for block in self.blocks(space).values())
 
     def encode(self, space: SearchSpace, architectures: Sequence[Architecture]) -> np.ndarray:
         """Set the bit of every path; the matrix is `n x d` and holds zeros and ones."""
+        if self.otherwise is not None and not space.path_blocks:
+            return self.otherwise.encode(space, architectures)
         places, start = {}, 0
         for name, block in self.blocks(space).items():
             places[name] = _Place(block, start)
@@ -186,10 +198,13 @@ class TruncatedPathEncoding(PathEncoding):
 
     Keeps paths of at most half of the longest length, rounded up: 40 of 364 bits in
     NAS-Bench-101 and 30 of 155 in NAS-Bench-201, the published cutoffs.
+
+    Args:
+        otherwise: What encodes in a space without paths; None makes such a space an error.
     """
 
-    def __init__(self) -> None:
-        super().__init__(None)
+    def __init__(self, *, otherwise: Encoding | None = None) -> None:
+        super().__init__(otherwise=otherwise)
 
     def cutoff(self, block: PathBlock) -> int:
         """Half of the longest length, rounded up."""

@@ -24,7 +24,7 @@ import numpy as np
 
 from optuna_nas._checks import checked_integer, checked_positive, checked_share
 from optuna_nas.surrogates.adaptive import AdaptiveEncoding
-from optuna_nas.surrogates.encodings import Encoding, PathEncoding
+from optuna_nas.surrogates.encodings import Encoding, OneHotEncoding, PathEncoding
 from optuna_nas.surrogates.predictors.base import Predictor
 from optuna_nas.surrogates.predictors.sghmc import AdaptiveSGHMC
 from optuna_nas.surrogates.predictors.stacked_network import TANH, StackedNetwork
@@ -94,7 +94,7 @@ class BayesianNetwork(Predictor):
             burn_in=1000,
             thinning=50,
             step_size=0.01,
-            encoding=PathEncoding(),
+            encoding=PathEncoding(otherwise=OneHotEncoding()),
         )
 
     def fit(self, features: np.ndarray, targets: np.ndarray, rng: np.random.Generator) -> None:

@@ -27,7 +27,7 @@ from scipy.optimize import minimize
 
 from optuna_nas._checks import checked_integer, checked_positive
 from optuna_nas.surrogates.adaptive import AdaptiveEncoding
-from optuna_nas.surrogates.encodings import Encoding, PathEncoding
+from optuna_nas.surrogates.encodings import Encoding, OneHotEncoding, PathEncoding
 from optuna_nas.surrogates.predictors.base import Predictor
 from optuna_nas.surrogates.predictors.kernels import Exponential, Kernel, Matern, distances
 
@@ -102,7 +102,7 @@ class GaussianProcess(Predictor):
         return cls(
             kernel=Exponential(),
             hyperparameters=Hyperparameters(amplitude=1.5, length=3.0**2, noise=1e-5),
-            encoding=PathEncoding(),
+            encoding=PathEncoding(otherwise=OneHotEncoding()),
         )
 
     def prepare(self, space: SearchSpace, encoding: Encoding) -> None:
