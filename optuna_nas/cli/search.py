@@ -125,6 +125,11 @@ def search(
         origin = load_origin(start_from, study, storage)
         config = SearchConfig.resolve(given, stored, origin)
         target = trials or config.recipe.trials
+        if not more and start_from is None:
+            finished = finished_study(config, stored, target)
+            if finished is not None:
+                show_finished(console, finished, config)
+                return
         with console.status("Reading the data ..."):
             # All that can be wrong is found here, before anything is written or trained.
             if stored is not None:
@@ -144,6 +149,53 @@ def search(
     if changes:
         console.print(f"Changed in the study: {escape('; '.join(changes))}.", soft_wrap=True)
     run(console, opened, config, trials=target, more=more, limit=limit, workers=workers)
+
+
+def finished_study(
+    config: SearchConfig, stored: SearchConfig | None, target: int
+) -> optuna.Study | None:
+    """The study if nothing is left to do in it, which is seen without its data; else None."""
+    from optuna.trial import TrialState
+
+    from optuna_nas.cli.studies import load_study
+    from optuna_nas.cli.worker import finished_trials
+
+    if stored is None or config.comparable() != stored.comparable() or config.changes(stored):
+        return None
+    study = load_study(config.study, config.storage)
+    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    return None if running or finished_trials(study) < target else study
+
+
+def show_finished(console: Console, study: optuna.Study, config: SearchConfig) -> None:
+    """Say that a study is done, and what came out."""
+    from optuna_nas.cli.results import show_best
+
+    say_done(console, study, config)
+    show_best(console, study, config.recipe.report_parts())
+    say_next(console, config)
+
+
+def say_done(console: Console, study: optuna.Study, config: SearchConfig) -> None:
+    """Say that a study is done, and how to go on nevertheless."""
+    from optuna_nas.cli.worker import finished_trials
+
+    done, name = finished_trials(study), escape(config.study)
+    console.print(f"Study [bold]{name}[/] is done: {done} trials are finished. More: --more 10")
+
+
+def say_next(console: Console, config: SearchConfig, note: str = "") -> None:
+    """Say where what came out can be seen."""
+    show, describe = (
+        escape(next_command(command, config.study, config.storage))
+        for command in ("dashboard", "report")
+    )
+    folder = escape(config.artifacts)
+    console.print(f"Pictures, checkpoints and weights: {folder}", soft_wrap=True)
+    if note:
+        console.print(note)
+    console.print(f"Pictures of every trial: [bold]{show}[/]", soft_wrap=True)
+    console.print(f"Next: [bold]{describe}[/]", soft_wrap=True)
 
 
 def check_sampler(config: SearchConfig, objective: Objective) -> None:
@@ -190,11 +242,11 @@ def run(
 
     done = finished_trials(study)
     target = max(trials, done + more)
-    name = f"Study [bold]{escape(config.study)}[/]"
     if done >= target:
-        console.print(f"{name} is done: {done} trials are finished. More: --more 10")
+        say_done(console, study, config)
     elif done:
-        console.print(f"{name} goes on: {done} trials are finished.")
+        name = escape(config.study)
+        console.print(f"Study [bold]{name}[/] goes on: {done} trials are finished.")
     deadline = math.inf if limit is None else time.monotonic() + limit
     supervisor = Supervisor(
         study, config, workers=workers, target=target, deadline=min(deadline, 1e12)
@@ -215,16 +267,10 @@ def run(
         show_error(str(error))
         raise typer.Exit(1) from None
     show_best(console, study, config.recipe.report_parts())
-    show, describe = (
-        escape(next_command(command, config.study, config.storage))
-        for command in ("dashboard", "report")
-    )
-    folder = escape(config.artifacts)
-    console.print(f"Pictures, checkpoints and weights: {folder}", soft_wrap=True)
     if interrupted:
+        folder = escape(config.artifacts)
+        console.print(f"Pictures, checkpoints and weights: {folder}", soft_wrap=True)
         console.print("Stopped. The same command goes on where it stopped.")
         raise typer.Exit(130)
-    if (done := finished_trials(study)) < target:
-        console.print(f"The time is up: {done} of {target} trials are finished.")
-    console.print(f"Pictures of every trial: [bold]{show}[/]", soft_wrap=True)
-    console.print(f"Next: [bold]{describe}[/]", soft_wrap=True)
+    left = (done := finished_trials(study)) < target
+    say_next(console, config, f"The time is up: {done} of {target} trials are finished." * left)

@@ -107,6 +107,23 @@ def test_the_same_command_again_says_it_is_done(
     assert len(load(copied).trials) == before
 
 
+def test_that_it_is_done_is_said_without_the_heavy_libraries(
+    copied: Path, tiny: list[str]
+) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "optuna_nas", "search"]
+    done = subprocess.run(
+        [*command, *tiny, "--trials=2", "--pruner=none"],
+        cwd=copied,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("Study nas is done")
+    imported = set(re.findall(r"\|\s+(\w+)$", done.stderr, flags=re.M))
+    assert "optuna" in imported
+    assert not imported & {"torch", "datasets", "sklearn", "plotly", "transformers"}
+
+
 def test_more_goes_on(
     call_in: Callable[..., Outcome], copied: Path, tiny: list[str], load: Load
 ) -> None:
