@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+import optuna_nas
 from optuna_nas.artifacts import open_artifacts
 from optuna_nas.cli.worker import finished_trials
 from optuna_nas.storages import GRACE_SECONDS
@@ -127,7 +128,7 @@ class Supervisor:
 
     def _start(self, index: int) -> None:
         self._logs.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "optuna_nas", "worker", f"--index={index}"]
+        command = [*program(), "worker", f"--index={index}"]
         command += [f"--threads={threads_per_worker(self._workers)}", f"--target={self._target}"]
         command += [f"--deadline={self._deadline}", f"--parent={os.getpid()}"]
         with self._log(index).open("a") as log:
@@ -158,6 +159,20 @@ class Supervisor:
 
     def _tail(self, index: int, lines: int = 15) -> str:
         return "\n".join(self._log(index).read_text(errors="replace").splitlines()[-lines:])
+
+
+def program() -> list[str]:
+    """This program as a process that takes no module of the working folder for one of a library.
+
+    Python looks there first: a `datasets.py` of the user's would be imported as the library of
+    that name. Where this package is comes last, in case it is not installed.
+    """
+    place = str(Path(optuna_nas.__file__).parents[1])
+    code = (
+        f"import sys; sys.path[:] = [*filter(None, sys.path), {place!r}]; "
+        "from optuna_nas.cli import main; main()"
+    )
+    return [sys.executable, "-c", code]
 
 
 def threads_per_worker(workers: int) -> int:

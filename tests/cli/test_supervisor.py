@@ -77,8 +77,8 @@ def test_what_a_worker_is_told(start: Start, study: optuna.Study, tmp_path: Path
         next(ticks)
     ticks.close()
     words = (tmp_path / "called").read_text().split()
-    assert words[:3] == ["-m", "optuna_nas", "worker"]
-    options = dict(word.removeprefix("--").split("=") for word in words[3:])
+    words = words[words.index("worker") + 1 :]
+    options = dict(word.removeprefix("--").split("=") for word in words)
     assert options.pop("index") in ("0", "1")
     assert options == {
         "threads": str(threads_per_worker(2)),
@@ -251,3 +251,12 @@ def test_threads_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
         assert [threads_per_worker(n) for n in (1, 2, 3, 8, 20)] == [8, 4, 2, 1, 1]
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert [threads_per_worker(n) for n in (1, 2, 3, 8, 20)] == [3, 3, 2, 1, 1]
+
+
+def test_a_worker_that_is_refused_is_not_started_again(
+    start: Start, study: optuna.Study, tmp_path: Path
+) -> None:
+    script = "echo started >> count; echo 'Error: the data have changed' >&2; exit 2"
+    with pytest.raises(WorkerError, match=r"^the data have changed$"):
+        list(start(script).run())
+    assert (tmp_path / "count").read_text() == "started\n"

@@ -53,7 +53,7 @@ class Pretrained:
         place = str(local) if local.exists() else str(model)
         with isolated(torch.device("cpu")), DrawnFrom(torch.Generator().manual_seed(seed)):
             try:
-                tokenizer = AutoTokenizer.from_pretrained(place)
+                tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=False)
                 loaded = AutoModelForSequenceClassification.from_pretrained(
                     place,
                     num_labels=len(class_names),
@@ -61,6 +61,7 @@ class Pretrained:
                     label2id={name: number for number, name in enumerate(class_names)},
                     ignore_mismatched_sizes=True,
                     use_safetensors=True,  # nothing is unpickled
+                    trust_remote_code=False,  # and no code of the model's is run
                 )
             except (OSError, ValueError, KeyError, ImportError) as error:
                 reason = " ".join(str(error).split())
