@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import contextlib
+import copy
 import hashlib
 import json
+import random
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,8 +21,10 @@ from optuna.trial import TrialState
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from optuna_nas.artifacts import ArtifactFolder
 from optuna_nas.artifacts.atomic import write_atomically
 from optuna_nas.data import ImageData, load_images
+from optuna_nas.errors import UserError
 from optuna_nas.export import export_model, export_trial, predict
 from optuna_nas.networks import build_network
 from optuna_nas.objectives import CellCNN
@@ -361,3 +367,85 @@ def test_numbers_that_are_not_finite_become_null(tmp_path: Path) -> None:
     folder = export_model(network, tmp_path / "out", architecture=architecture, **arguments)
     about = json.loads((folder / "model.json").read_text())
     assert about["metrics"] == {"loss": None, "accuracy": 0.5}
+
+
+def test_a_network_of_another_accuracy_than_told_is_not_written(
+    searched: tuple[CellCNN, optuna.Study], tmp_path: Path
+) -> None:
+    objective, study = searched
+    trial = study.best_trial
+    told = copy.deepcopy(trial)
+    told.value = study.best_value - 0.0625  # a bit of the number in a database
+    with pytest.raises(UserError, match=r"the validation accuracy was .*, and is .* on 150"):
+        export_trial(objective, study, told, tmp_path / "out")
+    told = copy.deepcopy(trial)
+    told.user_attrs["test_accuracy"] += 0.1
+    with pytest.raises(UserError, match=r"Nothing is written: the test accuracy was"):
+        export_trial(objective, study, told, tmp_path / "out")
+
+    # Weights of a version that wrote no checksums, with a bit of an exponent flipped.
+    folder = tmp_path / "artifacts"
+    shutil.copytree(str(objective.artifacts), folder)
+    damaged = copy.copy(objective)
+    damaged.artifacts = folder
+    file = Path(str(ArtifactFolder(folder).weights(study.study_name, trial.number)))
+    content = bytearray(file.read_bytes().replace(b"optuna_nas_sha256", b"optuna_nas_sha255"))
+    content[-1] ^= 1 << 6
+    content[-9] ^= 1 << 6
+    file.write_bytes(content)
+    with contextlib.suppress(UserError):  # the last weights need not decide a class
+        about = json.loads(
+            (export_trial(damaged, study, trial, tmp_path / "out") / "model.json").read_text()
+        )
+        assert about["measured_again"]["validation accuracy"] == pytest.approx(trial.value)
+    content[-2000:] = bytes(2000)
+    file.write_bytes(content)
+    with pytest.raises(UserError, match="Nothing is written"):
+        export_trial(damaged, study, trial, tmp_path / "zeroed")
+    assert not (tmp_path / "zeroed").exists()
+
+
+def test_an_export_says_what_was_measured_again(
+    searched: tuple[CellCNN, optuna.Study], tmp_path: Path
+) -> None:
+    objective, study = searched
+    folder = export_trial(objective, study, study.best_trial, tmp_path / "out")
+    about = json.loads((folder / "model.json").read_text())
+    again = about["measured_again"]
+    assert again["validation accuracy"] == pytest.approx(study.best_value)
+    assert again["test_accuracy"] == pytest.approx(study.best_trial.user_attrs["test_accuracy"])
+    there = hashes(folder)
+    del there["model.json"]
+    told = about["sha256"].pop("description")
+    assert about["sha256"] == there
+    assert told == hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+
+
+def test_predict_refuses_damaged_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, architecture = small_network()
+    folder = export_model(network, tmp_path / "out", architecture=architecture, **about_images())
+    script = runpy.run_path(str(folder / "predict.py"))
+    PIL.Image.new("L", (8, 8), 90).save(tmp_path / "a.png")
+    assert script["main"]([str(tmp_path / "a.png")]) == 0
+    told = capsys.readouterr().out
+    generator = random.Random(0)
+    for name in ("model.pt2", "model.json"):
+        content = (folder / name).read_bytes()
+        places = [generator.randrange(len(content)) for _ in range(40)]
+        changed = [
+            content[:place] + bytes([content[place] ^ 1 << place % 8]) + content[place + 1 :]
+            for place in places
+        ]
+        changed += [content[: len(content) // 2], b"", content[:99] + bytes(99) + content[198:]]
+        for damaged in changed:
+            (folder / name).write_bytes(damaged)
+            code = script["main"]([str(tmp_path / "a.png")])
+            out, err = capsys.readouterr()
+            if code:  # else what is damaged are blanks between values
+                assert err == f"{name} is damaged: its checksum differs\n" and not out
+            else:
+                assert name == "model.json" and out == told
+                assert json.loads(damaged) == json.loads(content)
+        (folder / name).write_bytes(content)

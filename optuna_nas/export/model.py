@@ -2,7 +2,7 @@
 
     <folder>/model.pt2            the network, for `torch.export.load(...).module()`
     <folder>/weights.safetensors  its weights, for `build_network` and `load_state_dict`
-    <folder>/model.json           architecture, classes, normalisation, metrics, versions
+    <folder>/model.json           architecture, classes, normalisation, metrics, checksums
     <folder>/predict.py           a script that classifies image files
     <folder>/model.onnx           the network for onnxruntime and others, if it is asked for
 
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import copy
 import io
-import json
 import math
 import platform
 from collections.abc import Mapping, Sequence
@@ -29,10 +28,13 @@ from torch import nn
 
 from optuna_nas._version import __version__
 from optuna_nas.export.folder import check_folder, write_folder
+from optuna_nas.export.measured import check_measured, loaded_back, measured_images
 from optuna_nas.export.onnx_file import ONNX_NAME, require_onnx
 from optuna_nas.export.onnx_images import onnx_of_images
+from optuna_nas.export.seal import sealed_description
 
 if TYPE_CHECKING:
+    from optuna_nas.data import ImageData
     from optuna_nas.spaces import Architecture
 
 __all__ = ["FILES", "export_model"]
@@ -53,6 +55,7 @@ def export_model(
     metrics: Mapping[str, Any],
     about: Mapping[str, Any] | None = None,
     onnx_images: torch.Tensor | None = None,
+    data: ImageData | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Export a trained network.
@@ -70,6 +73,8 @@ def export_model(
         about: More to note down in `model.json`, as JSON values.
         onnx_images: Real images, normalised, `N C H W`, on which an ONNX file is compared with
             the network; None writes none.
+        data: The images that the accuracies among `metrics` were measured on: they are measured
+            again. None believes them.
         overwrite: Whether an earlier export in `folder` is replaced.
 
     Returns:
@@ -79,7 +84,8 @@ def export_model(
         FileExistsError: There is something at `folder`: anything, or with `overwrite` anything
             but an export.
         MissingPackageError: An ONNX file is asked for, and what writes it is not installed.
-        UserError: The ONNX file would compute something else.
+        UserError: The ONNX file would compute something else, or the network has another
+            accuracy than `metrics` say.
         ValueError: The shapes do not fit each other or the network.
     """
     if onnx_images is not None:
@@ -88,6 +94,9 @@ def export_model(
     shape = _checked_shape(image_shape, mean, std)
     network = _portable(network)
     program = _program(network, shape, len(class_names))
+    images = torch.randn(3, *shape, generator=torch.Generator().manual_seed(0))
+    loaded = loaded_back(program, network, images)
+    again = {} if data is None else measured_images(loaded, metrics, data)
     description = {
         **_described(architecture),
         "image_shape": shape,
@@ -95,6 +104,7 @@ def export_model(
         "mean": [float(value) for value in mean],
         "std": [float(value) for value in std],
         "metrics": {name: _finite(value) for name, value in metrics.items()},
+        "measured_again": check_measured(metrics, again),
         **(about or {}),
         "versions": {
             "optuna_nas": __version__,
@@ -111,9 +121,9 @@ def export_model(
     files |= {
         "model.pt2": program,
         "weights.safetensors": save(dict(network.state_dict()), {"format": "pt"}),
-        "model.json": json.dumps(description, indent=2, allow_nan=False).encode(),
         "predict.py": resources.files("optuna_nas.export").joinpath("predict.py").read_bytes(),
     }
+    files["model.json"] = sealed_description(description, files)
     write_folder(target, files)
     return target
 

@@ -8,6 +8,8 @@ Needs torch, numpy and Pillow, nothing else.
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import sys
 from pathlib import Path
@@ -39,14 +41,40 @@ def load_image(path: str, description: dict[str, Any]) -> torch.Tensor:
     return torch.from_numpy(pixels.transpose(2, 0, 1)[None].copy())
 
 
+def load(folder: Path) -> tuple[torch.nn.Module, dict[str, Any]]:
+    """Read the network and its description.
+
+    Raises:
+        OSError: A file cannot be read.
+        ValueError: A file has changed since it was exported.
+    """
+    try:
+        description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        sums = description["sha256"]
+        told = sums.pop("description")
+        text = json.dumps(description, sort_keys=True)
+        unchanged = hashlib.sha256(text.encode()).hexdigest() == told
+    except (AttributeError, LookupError, TypeError, ValueError):
+        unchanged = False
+    if not unchanged:
+        raise ValueError("model.json is damaged: its checksum differs")
+    program = (folder / "model.pt2").read_bytes()
+    if hashlib.sha256(program).hexdigest() != sums["model.pt2"]:
+        raise ValueError("model.pt2 is damaged: its checksum differs")
+    return torch.export.load(io.BytesIO(program)).module(), description
+
+
 def main(paths: list[str]) -> int:
     """Print the class of each image and its probability; return the exit code."""
     if not paths:
         sys.stderr.write(f"usage: python {Path(sys.argv[0]).name} IMAGE [IMAGE ...]\n")
         return 2
     folder = Path(__file__).resolve().parent
-    description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-    network = torch.export.load(folder / "model.pt2").module()
+    try:
+        network, description = load(folder)
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     failures = 0
     for path in paths:
         try:

@@ -70,7 +70,8 @@ def export_trial(
         FileExistsError: There is something at `folder`: anything, or with `overwrite` anything
             but an export.
         UserError: The trial's parameters are no architecture of the objective's space, the kept
-            weights are not of a network this objective builds, or the training diverged.
+            weights are not of a network this objective builds or have another accuracy than the
+            trial, or the training diverged.
     """
     if onnx:
         require_onnx()
@@ -105,7 +106,7 @@ def write_trained(
         overwrite: Whether an earlier export in `folder` is replaced.
 
     Raises:
-        UserError: The weights are of another network.
+        UserError: The weights are of another network, or have another accuracy than the trial.
     """
     load_trained(network, found)
     return export_model(
@@ -119,5 +120,6 @@ def write_trained(
         metrics=found.metrics,
         about=found.about,
         onnx_images=data.validation.images if onnx else None,
+        data=data,
         overwrite=overwrite,
     )

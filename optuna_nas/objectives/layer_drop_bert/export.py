@@ -8,11 +8,10 @@ Beside the files of transformers there is `optuna_nas.json`: architecture, class
 
 from __future__ import annotations
 
-import json
 import math
 import platform
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,10 @@ import torch
 import transformers
 
 from optuna_nas._version import __version__
+from optuna_nas.errors import UserError
 from optuna_nas.export.folder import check_folder, write_folder
 from optuna_nas.export.onnx_file import ONNX_NAME, OnnxFile
+from optuna_nas.export.seal import sealed_description
 from optuna_nas.objectives.layer_drop_bert.isolation import quiet
 
 DESCRIPTION = "optuna_nas.json"
@@ -33,6 +34,7 @@ def export_classifier(
     folder: str | Path,
     description: Mapping[str, Any],
     *,
+    measure: Callable[[Any], Mapping[str, float]],
     onnx: OnnxFile | None = None,
     overwrite: bool = False,
 ) -> Path:
@@ -43,6 +45,8 @@ def export_classifier(
         tokenizer: Its tokenizer.
         folder: Where to; its parent folders are made.
         description: What the model is, as JSON values; numbers that are not finite become null.
+        measure: Measures the classifier as it is read back from the files; raises `UserError` if
+            it is another one than `description` says.
         onnx: The same as an ONNX file, if that is written too.
         overwrite: Whether an earlier export in `folder` is replaced.
 
@@ -52,6 +56,7 @@ def export_classifier(
     Raises:
         FileExistsError: There is something at `folder`: anything, or with `overwrite` anything
             but an export.
+        UserError: What is read back is another classifier.
     """
     versions = {
         "optuna_nas": __version__,
@@ -62,17 +67,33 @@ def export_classifier(
     described = {**description, "versions": versions}
     if onnx is not None:
         described["onnx"] = onnx.described
-    text = json.dumps(_finite(described), indent=2, allow_nan=False)
     with tempfile.TemporaryDirectory(prefix="optuna-nas-") as written, quiet():
         model.save_pretrained(written)
         tokenizer.save_pretrained(written)
+        described["measured_again"] = measure(_loaded_back(model, written))
         files = {path.name: path.read_bytes() for path in sorted(Path(written).iterdir())}
-    files[DESCRIPTION] = text.encode()
     if onnx is not None:
         files[ONNX_NAME] = onnx.content
+    files[DESCRIPTION] = sealed_description(_finite(described), files)
     target = check_folder(folder, ours=files.keys(), overwrite=overwrite)
     write_folder(target, files)
     return target
+
+
+def _loaded_back(model: Any, folder: str) -> Any:
+    """Load a classifier from its files, and compare its weights.
+
+    Raises:
+        UserError: One is another.
+    """
+    loaded = transformers.AutoModelForSequenceClassification.from_pretrained(
+        folder, trust_remote_code=False
+    )
+    read = loaded.state_dict()
+    for name, weight in model.state_dict().items():
+        if name not in read or not torch.equal(weight.cpu(), read[name]):
+            raise UserError(f"Nothing is written: read back, the weight {name!r} is another one.")
+    return loaded.eval()
 
 
 def _finite(value: Any) -> Any:

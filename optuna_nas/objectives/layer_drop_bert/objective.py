@@ -34,6 +34,7 @@ from optuna_nas._checks import checked_integer, checked_positive, checked_share
 from optuna_nas.artifacts import ArtifactPlace, open_artifacts
 from optuna_nas.data import TextData, load_text
 from optuna_nas.data.few import warn_of_few
+from optuna_nas.export.measured import Accuracies, check_measured, share_correct
 from optuna_nas.export.onnx_file import require_onnx
 from optuna_nas.networks import count_parameters
 from optuna_nas.networks.layer_stack import thin
@@ -66,6 +67,13 @@ if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
     from optuna_nas.spaces import Architecture
+
+_ACCURACIES = {
+    "accuracy": "validation",
+    "validation_accuracy": "validation",
+    "test_accuracy": "test",
+}
+"""Which texts the metrics are of that are measured again before a model is exported."""
 
 ARTIFACTS = "optuna-nas-artifacts"
 """The folder that an objective writes to unless told otherwise."""
@@ -293,8 +301,26 @@ class LayerDropBert:
             about_file = {name: description[name] for name in ("class_names", "architecture")}
             made = onnx_of_texts(model.eval(), self._tokens, about_file)
         return export_classifier(
-            model, self._pretrained.tokenizer, folder, description, onnx=made, overwrite=overwrite
+            model,
+            self._pretrained.tokenizer,
+            folder,
+            description,
+            measure=lambda loaded: check_measured(metrics, self._measured_again(loaded, metrics)),
+            onnx=made,
+            overwrite=overwrite,
         )
+
+    def _measured_again(self, model: Any, metrics: Mapping[str, Any]) -> Accuracies:
+        """The accuracies among the metrics, of a model on the CPU."""
+        found = {}
+        for name in metrics.keys() & _ACCURACIES.keys():
+            split = getattr(self._tokens, _ACCURACIES[name])
+            texts = self._tokens.longest_first(split, self.recipe.batch_size)
+            batches = (
+                (batch, batch.pop("labels")) for batch in map(texts.__getitem__, range(len(texts)))
+            )
+            found[name] = share_correct(lambda b: model(**b).logits, batches), len(split)
+        return found
 
     def _train(self, architecture: Architecture, trial: BaseTrial) -> float | tuple[float, ...]:
         kept = self.space.kept(architecture)
