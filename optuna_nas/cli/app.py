@@ -6,13 +6,13 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from optuna_nas._version import __version__
 from optuna_nas.cli.compare import compare
 from optuna_nas.cli.mending import show_error, storage_failure
 from optuna_nas.cli.results import best, dashboard, export, report
 from optuna_nas.cli.search import search
+from optuna_nas.cli.terminal import SafeConsole, prepare_terminal
 from optuna_nas.cli.worker import worker
 from optuna_nas.errors import UserError
 
@@ -34,7 +34,7 @@ app.command(hidden=True)(worker)
 
 def _print_version(asked: bool) -> None:
     if asked:
-        Console().print(f"optuna-nas {__version__}", highlight=False)
+        SafeConsole().print(f"optuna-nas {__version__}", highlight=False)
         raise typer.Exit
 
 
@@ -51,6 +51,7 @@ def _options(
 
 def main() -> None:
     """Run the command line; see :mod:`optuna_nas.cli.mending` for what becomes of errors."""
+    prepare_terminal()
     try:
         app()
     except UserError as error:

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from optuna_nas.cli.mending import mendable, show_error
+from optuna_nas.cli.terminal import SafeConsole
 
 if TYPE_CHECKING:
     from optuna_nas.compare import Comparison
@@ -69,7 +70,7 @@ def compare(
     from optuna_nas.compare.samplers import contestants
     from optuna_nas.visualization.regret_curves import BANDS
 
-    console = Console()
+    console = SafeConsole()
     names = [name.strip() for name in samplers.split(",") if name.strip()]
     with mendable(ValueError, TypeError, OSError):  # types too: of samplers of one's own
         choose("statistic", statistic, BANDS)

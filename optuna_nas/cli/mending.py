@@ -13,14 +13,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.markup import escape
 
+from optuna_nas.cli.terminal import SafeConsole
 from optuna_nas.errors import UserError
 
 __all__ = ["mendable", "show_error", "storage_failure"]
 
 _CLIENTS = {"redis", "grpc"}
+
+_LONGEST = 4000
+"""Characters of an error: what a study says may be of any length."""
 
 
 @contextmanager
@@ -41,8 +44,8 @@ def mendable(*kinds: type[Exception]) -> Iterator[None]:
 
 def show_error(text: str) -> None:
     """Write an error in one line, however wide the terminal."""
-    Console(stderr=True).print(
-        f"[bold red]Error:[/] {escape(text)}", highlight=False, soft_wrap=True
+    SafeConsole(stderr=True).print(
+        f"[bold red]Error:[/] {escape(text[:_LONGEST])}", highlight=False, soft_wrap=True
     )
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import optuna_dashboard
+
+from optuna_nas._text import one_line
 
 if TYPE_CHECKING:
     import optuna
@@ -47,10 +50,11 @@ def note_text(config: SearchConfig, objective: Objective, command: str) -> str:
 
 def _plain(text: str) -> str:
     """A text that Markdown shows as it is, in one line: no link, no HTML, no cell of a table."""
-    return re.sub(r"([\\\[\]<`|])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\\[\]<`|])", r"\\\1", one_line(text))
 
 
 def replace_note(study: optuna.Study, text: str, before: str = "") -> None:
     """Put a note on a study unless someone has changed the one before."""
-    if optuna_dashboard.get_note(study) == before:
-        optuna_dashboard.save_note(study, text)
+    with suppress(TypeError):  # what is no note is not replaced
+        if optuna_dashboard.get_note(study) == before:
+            optuna_dashboard.save_note(study, text)

@@ -26,6 +26,13 @@ Storage = Annotated[
         "grpc://.",
     ),
 ]
+Space = Annotated[
+    str | None,
+    typer.Option(
+        help="module:object of your own space, if the study has one: what only the study names is "
+        "not imported."
+    ),
+]
 Artifacts = Annotated[
     str | None,
     typer.Option(

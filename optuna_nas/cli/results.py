@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import webbrowser
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,14 +17,17 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from optuna_nas._attributes import read_number, read_text
+from optuna_nas._text import one_line
 from optuna_nas.cli.mending import mendable
 from optuna_nas.cli.options import (
     DEFAULT_STORAGE,
     DEFAULT_STUDY,
+    Space,
     Storage,
     Study,
     next_command,
 )
+from optuna_nas.cli.terminal import SafeConsole
 from optuna_nas.errors import UserError
 
 if TYPE_CHECKING:
@@ -38,14 +43,17 @@ Output = Annotated[Path | None, typer.Option(help="What to write.")]
 Trial = Annotated[int | None, typer.Option(min=0, help="A trial's number; the best if unset.")]
 
 
-def best(study: Study = DEFAULT_STUDY, storage: Storage = DEFAULT_STORAGE) -> None:
+def best(
+    study: Study = DEFAULT_STUDY, storage: Storage = DEFAULT_STORAGE, space: Space = None
+) -> None:
     """Draw the best architecture found so far."""
     from optuna_nas._ranking import why_no_best
     from optuna_nas.cli.studies import load_study
 
-    console = Console()
+    console = SafeConsole()
     with mendable():
         found = load_study(study, storage)
+        know_space(space)
         parts = report_parts(found)
     if not show_best(console, found, parts):
         trials = found.get_trials(deepcopy=False)
@@ -54,7 +62,10 @@ def best(study: Study = DEFAULT_STUDY, storage: Storage = DEFAULT_STORAGE) -> No
 
 
 def report(
-    study: Study = DEFAULT_STUDY, storage: Storage = DEFAULT_STORAGE, output: Output = None
+    study: Study = DEFAULT_STUDY,
+    storage: Storage = DEFAULT_STORAGE,
+    output: Output = None,
+    space: Space = None,
 ) -> None:
     """Write one HTML file with history, importances, learning curves and architectures."""
     from optuna_nas.artifacts.names import safe_name
@@ -63,12 +74,13 @@ def report(
 
     with mendable():
         found = load_study(study, storage)
+        know_space(space)
         parts = report_parts(found)
         folder = artifacts_folder(found)
     with mendable(OSError):
         target = output or Path(f"{safe_name(study)}-report.html")
         path = write_report(found, target, parts=parts, artifacts=folder)
-    console = Console()
+    console = SafeConsole()
     console.print(f"Written: [bold]{escape(str(path))}[/] (open it in a browser)", soft_wrap=True)
     _print_next(console, _following(found, storage))
 
@@ -82,18 +94,26 @@ def export(
         str, typer.Option(help="torch; or onnx, which adds a model.onnx that is checked.")
     ] = "torch",
     overwrite: Annotated[bool, typer.Option(help="Replace an existing folder.")] = False,
+    space: Space = None,
 ) -> None:
     """Write a trained network as a folder that loads without optuna-nas."""
     from optuna_nas._choices import choose
     from optuna_nas.artifacts.names import safe_name
+    from optuna_nas.cli.config import Given, SearchConfig
     from optuna_nas.cli.same_data import check_data
     from optuna_nas.cli.studies import load_study, stored_config
+    from optuna_nas.cli.trust import check_modules
+    from optuna_nas.export.folder import check_folder
 
-    console = Console()
+    console = SafeConsole()
     with mendable():
         onnx = choose("format", format, {"torch": False, "onnx": True})
         found = load_study(study, storage)
-        config = stored_config(found)
+        stored = stored_config(found)
+        given = Given(study, storage, sampler=stored.sampler, options={"space": space})
+        config = SearchConfig.resolve(given, stored)
+        check_modules(config, given)
+        config.check_same_values(stored)
         chosen = _best_trial(found) if trial is None else _trial(found, trial)
         exporting = config.recipe.export
         if exporting is None:
@@ -101,12 +121,14 @@ def export(
                 f"The study {study!r} has searched cells, and trained no network of one. Train "
                 f"them in another study: optuna-nas search --start-from {study} --study NAME."
             )
+        target = output or Path(f"{safe_name(study)}-export")
+        if not overwrite:
+            check_folder(target, ours=(), overwrite=False)
     with console.status("Preparing the network ..."):
         with mendable():
             objective = config.make_objective()
             check_data(found, objective.data)
         with mendable(OSError):
-            target = output or Path(f"{safe_name(study)}-export")
             folder = exporting.write(
                 objective, found, chosen, target, onnx=onnx, overwrite=overwrite
             )
@@ -130,20 +152,24 @@ def dashboard(
     import optuna_dashboard
 
     from optuna_nas.artifacts import open_artifacts
-    from optuna_nas.cli.studies import load_study, stored_config
+    from optuna_nas.cli.studies import load_study
+    from optuna_nas.cli.trust import is_here
     from optuna_nas.storages import open_storage, show_constraints
 
     with mendable():
         found = load_study(study, storage)
-        place = open_artifacts(stored_config(found).artifacts)
-        place.make()
+        artifacts = artifacts_folder(found)
+        place = None if artifacts is None else open_artifacts(artifacts)
+        if place is not None and is_here(place.address):
+            place.make()
         opened = show_constraints(open_storage(storage))
     url = f"http://{host}:{port}/dashboard/studies/{found._study_id}"
-    Console().print(f"Next: open [bold]{url}[/] in a browser; Ctrl-C stops.", soft_wrap=True)
+    SafeConsole().print(f"Next: open [bold]{url}[/] in a browser; Ctrl-C stops.", soft_wrap=True)
     if browser:
         webbrowser.open(url)
     with mendable(OSError):  # another program may have the port
-        optuna_dashboard.run_server(opened, host=host, port=port, artifact_store=place.store)
+        store = place and place.store
+        optuna_dashboard.run_server(opened, host=host, port=port, artifact_store=store)
 
 
 def show_best(console: Console, study: optuna.Study, parts: ReportParts) -> bool:
@@ -181,6 +207,8 @@ def show_best(console: Console, study: optuna.Study, parts: ReportParts) -> bool
     return True
 
 
+_MOST_PARAMETERS = 40
+
 _ATTRIBUTES = {
     "parameters": "{:,}",
     "flops": "{:,}",
@@ -207,6 +235,9 @@ def _facts(
             table.add_row(name.replace("_", " "), form.format(number))
     for heading, text in attribute_texts(trial, parts.attributes).items():
         table.add_row(Text(heading.lower()), Text(text))
+    if not _architecture(study, trial):
+        for name, chosen in islice(trial.params.items(), _MOST_PARAMETERS):
+            table.add_row(Text(one_line(name, 60)), Text(one_line(chosen, 120)))
     return table
 
 
@@ -235,6 +266,18 @@ def _architecture(study: optuna.Study, trial: FrozenTrial) -> str:
     return str(architecture or read_text(trial.user_attrs, "architecture") or "")
 
 
+def know_space(name: str | None) -> None:
+    """Import the user's own class of spaces, so that what a study stores of it can be read.
+
+    Raises:
+        ValueError: It cannot be imported, or is no space.
+    """
+    from optuna_nas.cli.objectives.images import make_space
+
+    if name is not None:
+        make_space({"space": name})
+
+
 def report_parts(study: optuna.Study) -> ReportParts:
     """How the trials of a study are shown: as its objective says, and else as cells.
 
@@ -250,14 +293,21 @@ def report_parts(study: optuna.Study) -> ReportParts:
 
 
 def artifacts_folder(study: optuna.Study) -> str | None:
-    """Where the artifacts of a study are; None if it does not say, or there is no such folder."""
+    """Where the artifacts of a study are; None if it does not say, or there is no such folder.
+
+    One within this folder may still be to be made.
+    """
     from optuna_nas.artifacts.opening import is_bucket
     from optuna_nas.cli.studies import CONFIG_ATTRIBUTE, stored_config
+    from optuna_nas.cli.trust import is_here
 
     if CONFIG_ATTRIBUTE not in study.user_attrs:
         return None
     artifacts = stored_config(study).artifacts
-    return artifacts if is_bucket(artifacts) or Path(artifacts).is_dir() else None
+    with suppress(OSError, ValueError):  # what cannot be the name of a folder
+        if is_bucket(artifacts) or is_here(artifacts) or Path(artifacts).is_dir():
+            return artifacts
+    return None
 
 
 def _following(study: optuna.Study, storage: str) -> str:

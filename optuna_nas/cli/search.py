@@ -25,6 +25,7 @@ from optuna_nas.cli.options import (
     next_command,
     seconds,
 )
+from optuna_nas.cli.terminal import SafeConsole
 
 if TYPE_CHECKING:
     import optuna
@@ -116,14 +117,17 @@ def search(
     from optuna_nas.cli.config import Given, SearchConfig
     from optuna_nas.cli.origin import load_origin, queue_architectures
     from optuna_nas.cli.studies import find_config, open_study
+    from optuna_nas.cli.trust import check_modules, check_place
 
     given = Given(study, storage, objective, artifacts, sampler, pruner, seed, options)
-    console = Console()
+    console = SafeConsole()
     with mendable():
         limit = seconds(timeout)
         stored = find_config(study, storage)
         origin = load_origin(start_from, study, storage)
         config = SearchConfig.resolve(given, stored, origin)
+        check_modules(config, given)
+        check_place(config, given)
         target = trials or config.recipe.trials
         if not more and start_from is None:
             finished = finished_study(config, stored, target)

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from optuna_nas.cli.config import SearchConfig
+from optuna_nas.cli.mending import storage_failure
 from optuna_nas.cli.same_data import check_data, remember_data
 
 if TYPE_CHECKING:
@@ -53,8 +54,8 @@ class _Stored:
     @classmethod
     def from_json_values(cls, stored: Any, study: str) -> _Stored:
         try:
-            return cls(stored["command"], SearchConfig.from_dict(stored["config"]))
-        except (LookupError, TypeError, AttributeError) as error:
+            return cls(str(stored["command"]), SearchConfig.from_dict(stored["config"]))
+        except (LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise ValueError(
                 f"The settings of the study {study!r} cannot be read "
                 f"({type(error).__name__}: {error}): they are of another version of optuna-nas, "
@@ -237,10 +238,6 @@ def load_study(name: str, storage: str) -> optuna.Study:
     if study is None:
         names = sorted(study.study_name for study in opened.get_all_studies())
         raise ValueError(f"`study` is {name!r}; in {public_address(storage)} there are {names}.")
-    if CONFIG_ATTRIBUTE in study.user_attrs:
-        with suppress(ValueError):  # makes one's own class of spaces known; the rest goes without
-            config = stored_config(study)
-            config.recipe.know(config.options)
     return study
 
 
@@ -260,12 +257,26 @@ def stored_config(study: optuna.Study) -> SearchConfig:
 
 
 def _find(name: str, storage: BaseStorage) -> optuna.Study | None:
+    """The study of a name, all of which can be read; None if there is none.
+
+    Raises:
+        ValueError: What the storage has of it is damaged.
+    """
     import optuna
 
     try:
-        return optuna.load_study(study_name=name, storage=storage)
+        study = optuna.load_study(study_name=name, storage=storage)
+        study.get_trials(deepcopy=False)
     except KeyError:
         return None
+    except Exception as error:  # Optuna takes its own records for sound
+        if storage_failure(error) is not None:
+            raise
+        raise ValueError(
+            f"The study {name!r} cannot be read ({type(error).__name__}: {error}): its records "
+            "in the storage are damaged. Use a backup, or another --study."
+        ) from error
+    return study
 
 
 def _command(config: SearchConfig) -> str:

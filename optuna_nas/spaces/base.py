@@ -235,7 +235,9 @@ def space_from_dict(description: Mapping[str, Any]) -> SearchSpace:
         )
     try:
         return SearchSpace._registry[name].from_dict(description)
-    except (AttributeError, KeyError, TypeError) as error:
+    except ValueError:
+        raise
+    except Exception as error:  # what a database says may be anything
         raise ValueError(f"The description of a {name} is damaged: {error!r}.") from error
 
 

@@ -71,7 +71,7 @@ def recall_space(study: optuna.Study | Any, *, derived: bool = False) -> SearchS
         derived: Whether to return that of the architectures which the trials derive.
 
     Raises:
-        ValueError: The description names a space class this process does not know.
+        ValueError: The description names a space class this process does not know, or is none.
     """
     from optuna_nas.spaces.base import space_from_dict
 

@@ -124,8 +124,10 @@ def ranked_records(study: optuna.Study, records: Sequence[TrialRecord]) -> list[
 
 def objective_names(study: optuna.Study) -> list[str]:
     """Return the name of each objective, as the study has them or numbered."""
-    if study.metric_names is not None:
-        return list(study.metric_names)
+    stored = study._storage.get_study_system_attrs(study._study_id)
+    names = read_list(stored, "study:metric_names", str)
+    if len(names) == len(study.directions):
+        return names
     if len(study.directions) == 1:
         return ["objective value"]
     return [f"objective {i}" for i in range(len(study.directions))]
@@ -149,7 +151,7 @@ def stored_space(study: optuna.Study) -> tuple[SearchSpace | None, str]:
     """Return the space stored on a study, or None and the reason why there is none."""
     try:
         space = recall_space(study) or recall_space(study, derived=True)
-    except (ValueError, LookupError, TypeError) as error:  # made elsewhere, or by hand
+    except ValueError as error:  # made elsewhere, or by hand
         return None, f"The space stored on the study cannot be read here: {error}"
     return space, "" if space else "No search space is stored on the study."
 

@@ -30,6 +30,7 @@ from optuna.trial import TrialState
 from plotly.offline import get_plotlyjs
 
 from optuna_nas._ranking import direction_signs
+from optuna_nas._text import printable
 from optuna_nas._version import __version__
 from optuna_nas.artifacts import ArtifactPlace, open_artifacts
 from optuna_nas.artifacts.atomic import write_atomically
@@ -161,7 +162,11 @@ def _render(
 
 def _template() -> Template:
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_without_controls,
     )
     environment.filters.update(
         value=format_value,
@@ -171,6 +176,11 @@ def _template() -> Template:
     )
     source = resources.files("optuna_nas.visualization").joinpath("report.html")
     return environment.from_string(source.read_text(encoding="utf-8"))
+
+
+def _without_controls(value: Any) -> Any:
+    """What the template shows of a study; markup is ours, and was cleaned where it was made."""
+    return value if isinstance(value, Markup) or not isinstance(value, str) else printable(value)
 
 
 def _policy(*scripts: str) -> str:

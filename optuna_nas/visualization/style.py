@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
+from optuna_nas._text import one_line
 from optuna_nas.visualization.formats import (
     format_count,
     format_duration,
@@ -49,10 +50,8 @@ _FONT = "ui-sans-serif, system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, 
 
 def plain(text: object, length: int = 80) -> str:
     """Return text that plotly shows as it is, cut to `length` characters."""
-    line = " ".join(str(text).split())
-    line = line if len(line) <= length else line[: length - 1] + "…"
     # plotly knows no &quot;, and needs none.
-    return html.escape(line, quote=False)
+    return html.escape(one_line(text, length), quote=False)
 
 
 def new_figure(title: str, x_title: str, y_title: str, *, legend: bool = True) -> go.Figure:

@@ -19,6 +19,7 @@ import optuna_dashboard
 import pytest
 from optuna.artifacts import get_all_artifact_meta
 
+from optuna_nas._text import printable
 from optuna_nas.artifacts import ArtifactFolder
 from optuna_nas.cli.config import SearchConfig
 from optuna_nas.cli.note import note_text
@@ -109,7 +110,7 @@ def test_the_best_is_printed_as_it_is_called(
 ) -> None:
     code, out, err = command("best", f"--study={name}")
     assert (code, err) == (0, "")
-    assert re.sub(r"\s+", "", name) in re.sub(r"\s+", "", out)
+    assert re.sub(r"\s+", "", printable(name)) in re.sub(r"\s+", "", out)
     # What is printed to be typed next is one word to a shell.
     assert "owned" not in {path.name for path in tmp_path.iterdir()}
     if "touch" in name:

@@ -13,7 +13,6 @@ from optuna_nas.cli.objectives.images import (
     image_command,
     make_image_space,
     make_images,
-    make_space,
     space_option,
 )
 from optuna_nas.cli.objectives.recipe import Export, Option, Options, Recipe
@@ -97,5 +96,4 @@ CELL_CNN = Recipe(
     describe=_describe,
     export=Export(_export, image_command),
     report_parts=_report_parts,
-    know=make_space,
 )

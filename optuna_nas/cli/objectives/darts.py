@@ -12,7 +12,6 @@ from optuna_nas.cli.objectives.images import (
     describe_images,
     make_image_space,
     make_images,
-    make_space,
     space_option,
 )
 from optuna_nas.cli.objectives.recipe import Option, Options, Recipe
@@ -82,7 +81,6 @@ DARTS = Recipe(
     steps=_steps,
     describe=_describe,
     report_parts=_report_parts,
-    know=make_space,
     sampler="random",
     pruner="none",
     trials=4,

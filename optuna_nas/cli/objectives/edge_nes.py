@@ -15,7 +15,6 @@ from optuna_nas.cli.objectives.images import (
     image_command,
     make_image_space,
     make_images,
-    make_space,
     space_option,
 )
 from optuna_nas.cli.objectives.recipe import Export, Option, Options, Recipe
@@ -225,7 +224,6 @@ EDGE_NES = Recipe(
     describe=_describe,
     export=Export(_export, image_command),
     report_parts=_report_parts,
-    know=make_space,
     sampler="random",
     pruner="none",
     trials=1,

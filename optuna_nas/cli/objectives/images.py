@@ -36,7 +36,7 @@ SPACES = {
 def space_option(default: str) -> Option:
     """The option that names the space, with the default of an objective."""
     words = "nasbench201, nasbench101, darts, edge-nes, or module:object for your own."
-    return Option("space", str, default, words, task=True)
+    return Option("space", str, default, words, task=True, imports=True)
 
 
 IMAGE_OPTIONS = tuple(

@@ -27,10 +27,6 @@ Options: TypeAlias = Mapping[str, Any]
 """The options of a recipe by name, complete."""
 
 
-def _nothing(options: Options) -> None:
-    """Import no modules: what the options name is built in."""
-
-
 def _accuracy(options: Options) -> str:
     """Trials report their accuracy, whatever the options."""
     return "accuracy"
@@ -50,6 +46,7 @@ class Option:
             stays as it is; if not, as a device, it is each machine's own.
         task: Whether it says what is searched and on which data. A search that starts from
             another one has the same task.
+        imports: Whether it may be `module:object`, which only the command line may name.
     """
 
     name: str
@@ -59,6 +56,7 @@ class Option:
     minimum: int | None = None
     decides: bool = True
     task: bool = False
+    imports: bool = False
 
     @property
     def flag(self) -> str:
@@ -141,8 +139,6 @@ class Recipe:
         report_parts: What a report and the terminal show of its trials.
         export: What `optuna-nas export` does; None if a trial trains no network, so that the
             command that follows is a search that starts from this one.
-        know: Imports modules of the user's own that stored options name, so that what a study
-            stores can be read.
         reported: What a trial reports after each step.
         step: What a step is called.
         sampler: The sampler if none is chosen.
@@ -159,7 +155,6 @@ class Recipe:
     describe: Callable[[Any], Sequence[str]]
     report_parts: Callable[[], ReportParts]
     export: Export | None = None
-    know: Callable[[Options], object] = _nothing
     reported: Callable[[Options], str] = _accuracy
     step: str = "epoch"
     sampler: str = "bananas"

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape, quoteattr
 
+from optuna_nas._text import one_line
+
 __all__ = [
     "FAINT",
     "INK",
@@ -33,16 +35,12 @@ LINE = "#94a3b8"
 FAINT = "#cbd5e1"
 
 _FONT = "ui-sans-serif, system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif"
-_UNPRINTABLE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
-)
 _NARROW, _WIDE = frozenset(" .,:;'!|()[]{}fijlrtI-/"), frozenset("mwMW@%—")
 
 
 def plain(value: object, length: int = 60) -> str:
     """Return `value` as one line of harmless characters, cut to `length`."""
-    line = _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", str(value))
-    return line if len(line) <= length else line[: length - 1] + "…"
+    return one_line(value, length)
 
 
 def text_width(line: str, size: float) -> float:
