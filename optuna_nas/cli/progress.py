@@ -50,7 +50,6 @@ class Progress:
     ) -> None:
         self._console = console
         self._study = study
-        self._names = objective_names(study)
         self._target = target
         self._step = recipe.step
         self._reported = recipe.reported(options)
@@ -124,7 +123,7 @@ class Progress:
 
     def _add_value(self, line: Text, trial: FrozenTrial, step: int) -> None:
         value = trial.intermediate_values[step]
-        line.append(f" {self._reported} {format_measured(value, self._error(trial))}")
+        line.append(f" {self._reported} {format_measured(value, _error(trial, self._study))}")
 
     def _add_step(self, line: Text, step: int) -> None:
         line.append(f"  {self._step} {step:>3}/{self._steps}", "dim")
@@ -135,15 +134,10 @@ class Progress:
         if len(self._study.directions) > 1:
             return f"  {len(best)} on the Pareto front"
         if best:
-            value = format_measured(best[0].values[0], self._error(best[0]))
+            value = format_measured(best[0].values[0], _error(best[0], self._study))
             return f"  best {value} (trial {best[0].number})"
         infeasible = any(t.state == TrialState.COMPLETE and not is_feasible(t) for t in trials)
         return "  none is feasible yet" if infeasible else ""
-
-    def _error(self, trial: FrozenTrial) -> float | None:
-        """The standard error of the first value of a complete trial, if it is known."""
-        errors = value_errors(trial, self._names)
-        return errors[0] if errors else None
 
     def _time_left(self, done: int) -> str:
         fresh = done - self._done_before
@@ -152,3 +146,9 @@ class Progress:
         seconds = (time.time() - self._started) / fresh * max(self._target - done, 0)
         minutes, seconds = divmod(round(seconds), 60)
         return f"about {minutes:.0f}:{seconds:02.0f} left"
+
+
+def _error(trial: FrozenTrial, study: optuna.Study) -> float | None:
+    """The standard error of the first value of a complete trial, if it is known."""
+    errors = value_errors(trial, objective_names(study))
+    return errors[0] if errors else None
