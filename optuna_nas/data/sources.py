@@ -7,7 +7,8 @@ it reads one kind of table. In this order:
 2. A local path, if it exists: a `.parquet` or `.arrow` file, a folder written by
    `Dataset.save_to_disk`, a folder of such files, or a folder with one subfolder of images for
    each class (`local_files.py`).
-3. A string of the form `name` or `owner/name`: a dataset of the Hugging Face hub.
+3. A string of the form `name` or `owner/name`: a dataset of the Hugging Face hub, unless it is
+   near a local name and so mistyped (`_hub.py`).
 
 Parquet and hub datasets are kept by `datasets` in its own cache (`HF_HOME`, `HF_DATASETS_CACHE`).
 """
@@ -17,20 +18,20 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import datasets
 import PIL.Image
 
+from optuna_nas._hub import asking_hub, is_hub_id, near_local, one_line
 from optuna_nas.data.local_files import open_path
 from optuna_nas.data.split_names import TRAIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+DIGITS = "digits"
 _DIGITS_GREY_STEP = 15  # grey levels 0..16 become 0..240: exact in a byte, where 255 / 16 is not
 
 
@@ -57,7 +58,7 @@ def open_source(
     """
     if not isinstance(source, (str, Path)):
         raise TypeError(f"source must be a str or a Path, got {source!r}.")
-    if source == "digits":
+    if source == DIGITS:
         return {TRAIN: _digits()}
     path = Path(source).expanduser()
     with _no_progress_bars():
@@ -87,18 +88,23 @@ def _open_hub(
     source: str | Path, path: Path, config_name: str | None
 ) -> dict[str, datasets.Dataset]:
     missing = f"source={str(source)!r} is no local file or folder (looked for {path.absolute()})"
-    if not isinstance(source, str) or not _HUB_ID.fullmatch(source):
+    if near := near_local(path, known=(DIGITS,)):
+        raise ValueError(
+            f"{missing}; did you mean {near!r}? A dataset of the Hugging Face hub is owner/name."
+        )
+    if not isinstance(source, str) or not is_hub_id(source):
         raise ValueError(f"{missing}, and it does not have the form of a hub id, owner/name.")
     if source.isidentifier() and importlib.util.find_spec(f"datasets.packaged_modules.{source}"):
         # `datasets` would read whatever lies in the working folder.
         raise ValueError(f"{missing}, and it names a file format, not a dataset of the hub.")
-    try:
-        loaded = datasets.load_dataset(source, config_name)
-    except Exception as error:
-        raise ValueError(
-            f"{missing}, and it could not be loaded from the Hugging Face hub either: "
-            f"{type(error).__name__}: {error}"
-        ) from error
+    with asking_hub("dataset", source) as unreachable:
+        try:
+            loaded = datasets.load_dataset(source, config_name, trust_remote_code=False)
+        except Exception as error:
+            reason = f"it cannot be reached ({unreachable})" if unreachable else one_line(error)
+            raise ValueError(
+                f"{missing}, and not to be had from the Hugging Face hub: {reason}."
+            ) from error
     return dict(loaded)
 
 

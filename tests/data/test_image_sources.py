@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import huggingface_hub
 import pytest
 
 from optuna_nas.data.sources import open_source
@@ -96,16 +97,23 @@ def test_the_hub_comes_after_local_paths(
 ) -> None:
     asked = []
 
-    def load_dataset(name: str, config_name: str | None) -> datasets.DatasetDict:
+    def load_dataset(
+        name: str, config_name: str | None, *, trust_remote_code: bool
+    ) -> datasets.DatasetDict:
+        assert not trust_remote_code
         asked.append((name, config_name))
         if name == "owner/lost":
-            raise ConnectionError("no route to the hub")
+            raise ConnectionError("it has lost\nits way")
         return datasets.DatasetDict({"train": numbered([2, 1])})
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", lambda *_, **__: None)
     assert _rows(open_source("owner/name", config_name="small")) == {"train": 3}
-    with pytest.raises(ValueError, match=r"no local file or folder .*owner.*no route to the hub"):
+    with pytest.raises(
+        ValueError, match=r"no local file .*owner.*ConnectionError: it has lost its way"
+    ):
         open_source("owner/lost")
     for no_id in ("./owner/name", "a/b/c.parquet", "", "~/nothing here", Path("owner/name")):
         with pytest.raises(ValueError, match=r"no local file or folder .* form of a hub id"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from optuna_nas._hub import asking_hub, near_local, one_line
 from optuna_nas.networks import count_parameters
 from optuna_nas.networks.initial_weights import DrawnFrom
 from optuna_nas.networks.layer_stack import find_layer_stack, thin
@@ -50,8 +52,18 @@ class Pretrained:
         if not isinstance(model, (str, Path)) or not str(model):
             raise ValueError(f"`model` is {model!r}; allowed are a folder and a hub id.")
         local = Path(model).expanduser()
-        place = str(local) if local.exists() else str(model)
-        with isolated(torch.device("cpu")), DrawnFrom(torch.Generator().manual_seed(seed)):
+        here = local.exists()
+        if not here and (near := near_local(local)):
+            raise ValueError(
+                f"`model` is {str(model)!r}, and there is no such folder; did you mean {near!r}? "
+                "A model of the Hugging Face hub is owner/name."
+            )
+        place = str(local) if here else str(model)
+        with (
+            isolated(torch.device("cpu")),
+            DrawnFrom(torch.Generator().manual_seed(seed)),
+            nullcontext("") if here else asking_hub("model", place) as unreachable,
+        ):
             try:
                 tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=False)
                 loaded = AutoModelForSequenceClassification.from_pretrained(
@@ -64,11 +76,11 @@ class Pretrained:
                     trust_remote_code=False,  # and no code of the model's is run
                 )
             except (OSError, ValueError, KeyError, ImportError) as error:
-                reason = " ".join(str(error).split())
+                reason = f"The hub cannot be reached ({unreachable})" if unreachable else ""
                 raise ValueError(
                     f"`model` is {str(model)!r}, which transformers cannot load as a text "
                     f"classifier; allowed are a folder with a model and its tokenizer, and a hub "
-                    f"id. {type(error).__name__}: {reason}"
+                    f"id. {reason or one_line(error)}."
                 ) from error
         if tokenizer.pad_token_id is None:
             raise ValueError(
