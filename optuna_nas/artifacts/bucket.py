@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna_nas._locks import machine_lock
 from optuna_nas.artifacts.names import checked_path
 from optuna_nas.artifacts.place import ArtifactPlace, StoredFile, artifact_path
+from optuna_nas.artifacts.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from optuna.artifacts._protocol import ArtifactStore
@@ -87,8 +87,8 @@ class ObjectFile(StoredFile):
     @contextmanager
     def local(self) -> Iterator[Path]:
         """A copy in a temporary folder."""
-        with tempfile.TemporaryDirectory(prefix="optuna-nas-") as folder:
-            path = Path(folder) / Path(self.name).name
+        with temporary_folder() as folder:
+            path = folder / Path(self.name).name
             try:
                 body = self.store.open_reader(self.name)
             except ArtifactNotFound:
@@ -155,8 +155,8 @@ class ArtifactBucket(ArtifactPlace):
     @contextmanager
     def workspace(self) -> Iterator[Path]:
         """A temporary folder of this machine."""
-        with tempfile.TemporaryDirectory(prefix="optuna-nas-") as folder:
-            yield Path(folder)
+        with temporary_folder() as folder:
+            yield folder
 
     def check(self) -> None:
         """Write an object, read it and delete it.

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-import psutil
 from filelock import FileLock
 from optuna.artifacts.exceptions import ArtifactNotFound
 
-from optuna_nas._locks import boot
 from optuna_nas.artifacts.atomic import write_atomically
 from optuna_nas.artifacts.names import checked_path
 from optuna_nas.artifacts.place import ArtifactPlace, StoredFile, artifact_path
+from optuna_nas.artifacts.temporary import sweep, temporary_folder
 
 __all__ = ["ArtifactFolder", "FolderStore", "LocalFile"]
 
-_WORKSPACE = ".publish-"
+_WORKSPACE = "publish"
 
 
 @dataclass(frozen=True)
@@ -146,9 +143,8 @@ class ArtifactFolder(ArtifactPlace):
     def workspace(self) -> Iterator[Path]:
         """A temporary folder on the same disk, so that a full one is met here."""
         self.make()
-        prefix = f"{_WORKSPACE}{_processes()}-{os.getpid()}-"
-        with tempfile.TemporaryDirectory(dir=self.path, prefix=prefix) as folder:
-            yield Path(folder)
+        with temporary_folder(self.path, _WORKSPACE) as folder:
+            yield folder
 
     def names(self, folder: str) -> list[str]:
         """The names of the files in a folder of slashes."""
@@ -156,12 +152,9 @@ class ArtifactFolder(ArtifactPlace):
         return sorted(file.name for file in path.iterdir()) if path.is_dir() else []
 
     def sweep(self) -> None:
-        """Remove the workspaces of processes of this machine that were killed."""
-        ours = f"{_WORKSPACE}{_processes()}-"
-        for path in self.path.glob(f"{ours}*"):
-            pid = path.name.removeprefix(ours).partition("-")[0]
-            if pid.isdecimal() and not psutil.pid_exists(int(pid)):
-                shutil.rmtree(path, ignore_errors=True)
+        """Remove what processes of this machine left that were killed."""
+        for folder in (self.path, self.files, *_folders(self.path)):
+            sweep(folder)
 
     def check(self) -> None:
         """Find out whether it can be written, without making it.
@@ -180,10 +173,9 @@ class ArtifactFolder(ArtifactPlace):
         )
 
 
-def _processes() -> str:
-    """What numbers of processes mean something for: one start of one container or machine."""
-    namespace = Path("/proc/self/ns/pid")
-    return f"{boot()[:8]}.{namespace.stat().st_ino if namespace.exists() else 0}"
+def _folders(place: Path) -> list[Path]:
+    """The folders in which files are replaced."""
+    return [*place.glob("checkpoints/*/"), *place.glob("weights/*/"), place / "warm-starts"]
 
 
 def _shown(path: Path) -> str:

@@ -13,7 +13,7 @@ __all__ = ["checked_path", "folder_name", "safe_name"]
 
 _PLAIN = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._ -]{0,62}[A-Za-z0-9_-])?")
 _HASHED = re.compile(r".*-[0-9a-f]{8}(\.[^.]*)?")
-_PART = re.compile(r"[A-Za-z0-9_ -]([A-Za-z0-9._ -]*[A-Za-z0-9_-])?")
+_PART = re.compile(r"\.?[A-Za-z0-9_ -]([A-Za-z0-9._ -]*[A-Za-z0-9_-])?")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 """Names of devices in Windows, with whatever suffix."""
 

@@ -218,14 +218,18 @@ def _write(
     log: bool,
     budgets: list[int] | None,
 ) -> None:
+    from optuna_nas.artifacts.atomic import write_output
     from optuna_nas.compare import markdown, write_csv
     from optuna_nas.visualization.regret import plot_regret
     from optuna_nas.visualization.regret_svg import regret_svg
 
     output.mkdir(parents=True, exist_ok=True)
-    (output / "comparison.md").write_text(markdown(comparison, budgets), encoding="utf-8")
     write_csv(comparison, output / "comparison.csv", budgets)
-    drawing = regret_svg(comparison, statistic=statistic, log=log)
-    (output / "regret.svg").write_text(drawing, encoding="utf-8")
     figure = plot_regret(comparison, statistic=statistic, log=log)
-    figure.write_html(output / "regret.html", include_plotlyjs=True)
+    texts = {
+        "comparison.md": markdown(comparison, budgets),
+        "regret.svg": regret_svg(comparison, statistic=statistic, log=log),
+        "regret.html": figure.to_html(include_plotlyjs=True),
+    }
+    for name, text in texts.items():
+        write_output(output / name, text.encode())

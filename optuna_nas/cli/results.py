@@ -68,6 +68,7 @@ def report(
     space: Space = None,
 ) -> None:
     """Write one HTML file with history, importances, learning curves and architectures."""
+    from optuna_nas.artifacts.atomic import is_stream
     from optuna_nas.artifacts.names import safe_name
     from optuna_nas.cli.studies import load_study
     from optuna_nas.visualization.report import write_report
@@ -80,7 +81,7 @@ def report(
     with mendable(OSError):
         target = output or Path(f"{safe_name(study)}-report.html")
         path = write_report(found, target, parts=parts, artifacts=folder)
-    console = SafeConsole()
+    console = SafeConsole(stderr=is_stream(path))
     console.print(f"Written: [bold]{escape(str(path))}[/] (open it in a browser)", soft_wrap=True)
     _print_next(console, _following(found, storage))
 

@@ -1,7 +1,8 @@
 """The file of a comparison: JSON lines, the settings first, then a line for each finished run.
 
-A line is appended when its run is finished, and forced to the disk. What a crash leaves of a line
-is dropped. Runs of other settings are never mixed in: opening the file with others is an error.
+A line is appended when its run is finished, and forced to the disk; it carries a checksum. What a
+crash leaves of a line is dropped, one that is damaged is an error.
+Runs of other settings are never mixed in: opening the file with others is an error.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 import optuna
 from filelock import FileLock, Timeout
 
+from optuna_nas._lines import read_line, sealed_line
 from optuna_nas._version import __version__
 from optuna_nas.compare.runs import Benchmark, Run
 from optuna_nas.compare.samplers import Contestant
@@ -117,7 +119,7 @@ class ResultsFile:
     def _append(self, line: Mapping[str, Any]) -> None:
         assert self.path is not None
         with self.path.open("ab") as file:
-            file.write(json.dumps(line, allow_nan=False).encode() + b"\n")
+            file.write(sealed_line(line, allow_nan=False))
             file.flush()
             os.fsync(file.fileno())
 
@@ -134,7 +136,8 @@ def read(path: Path) -> tuple[dict[str, Any] | None, list[Run]]:
     """
     lines = path.read_bytes()[: _whole_bytes(path)].splitlines()
     try:
-        settings, *stored = [json.loads(line) for line in lines] or [None]
+        records: list[Any] = [read_line(line) for line in lines] or [None]
+        settings, *stored = records
         if settings is not None and settings["comparison"] != _FORMAT:
             raise ValueError(f"its format is {settings['comparison']}, known is {_FORMAT}")
         if any(len(run["values"]) != settings["n_trials"] for run in stored):

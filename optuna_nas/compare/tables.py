@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from optuna_nas.artifacts.atomic import write_output
 
 if TYPE_CHECKING:
     from optuna_nas.compare.comparison import Comparison
@@ -94,10 +97,11 @@ def write_csv(
         OSError: The file cannot be written.
     """
     rows = [asdict(summary) for summary in comparison.summary(budgets)]
-    with Path(path).expanduser().open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    write_output(Path(path).expanduser(), text.getvalue().encode())
 
 
 def regret(value: float) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from uuid import uuid4
 
-from optuna_nas.artifacts.atomic import write_atomically
+from optuna_nas.artifacts.atomic import sync_folder, write_atomically
+from optuna_nas.artifacts.temporary import sweep, temporary_name
 
 __all__ = ["check_folder", "write_folder"]
 
@@ -49,14 +49,15 @@ def write_folder(target: Path, files: Mapping[str, bytes]) -> None:
         OSError: It cannot be written; what was there is untouched.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    mark = uuid4().hex
-    new, old = (target.with_name(f".{target.name}.{mark}.{kind}") for kind in ("new", "old"))
+    sweep(target.parent, target.name)
+    new, old = (target.with_name(temporary_name(target.name, kind)) for kind in ("new", "old"))
     try:
         for name, content in files.items():
             write_atomically(new / name, content)
         if target.exists():
             target.rename(old)
         new.rename(target)
+        sync_folder(target.parent)
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)
         if old.exists() and not target.exists():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from optuna.trial import TrialState
 
 from optuna_nas._accuracy import examples_of, standard_error
 from optuna_nas.artifacts import ArtifactPlace
+from optuna_nas.artifacts.temporary import temporary_folder
 from optuna_nas.errors import UserError
 from optuna_nas.trials import CorruptStateError, load_weights
 from optuna_nas.trials.origins import origin
@@ -157,7 +157,7 @@ def _train_again(
     objective: TrainedObjective, study: optuna.Study, trial: FrozenTrial
 ) -> tuple[dict[str, torch.Tensor], FrozenTrial]:
     """Run the objective on the trial's parameters, in a study and a folder of its own."""
-    with tempfile.TemporaryDirectory(prefix="optuna-nas-") as folder:
+    with temporary_folder() as folder:
         private = copy.copy(objective)
         private.artifacts = folder
         alone = optuna.create_study(

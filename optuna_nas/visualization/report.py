@@ -33,7 +33,7 @@ from optuna_nas._ranking import direction_signs
 from optuna_nas._text import printable
 from optuna_nas._version import __version__
 from optuna_nas.artifacts import ArtifactPlace, open_artifacts
-from optuna_nas.artifacts.atomic import write_atomically
+from optuna_nas.artifacts.atomic import write_output
 from optuna_nas.errors import UserError
 from optuna_nas.visualization.certainty import level_words, measured_words
 from optuna_nas.visualization.columns import trial_columns
@@ -93,7 +93,8 @@ def write_report(
 
     Args:
         study: The study, in any state: without trials, with failed ones, with several objectives.
-        path: The file; it is replaced in one step if it exists.
+        path: The file; it is replaced in one step if it exists. A link, a device or a pipe stays
+            one, and is written through.
         title: The heading; None is the study's name.
         parts: How the trials' architectures are drawn, and what else is shown of them.
         artifacts: Where the study's artifacts are; None, or what is not there, shows none of the
@@ -112,7 +113,7 @@ def write_report(
         raise UserError(f"`path` is {str(path)!r}, which is a folder; needed is a file name.")
     place = None if artifacts is None else open_artifacts(artifacts)
     page = _render(study, study.study_name if title is None else title, parts, place)
-    write_atomically(target, page.encode("utf-8", "replace"))
+    write_output(target, page.encode("utf-8", "replace"))
     return target
 
 

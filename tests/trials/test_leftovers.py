@@ -107,7 +107,7 @@ def test_workspaces_of_killed_processes(study: optuna.Study, tmp_path: Path) -> 
     place = ArtifactFolder(tmp_path)
     with place.workspace() as mine:
         (mine / "a.svg").write_text("a")
-        dead = mine.with_name(mine.name.replace(f"-{os.getpid()}-", f"-{gone_process()}-"))
+        dead = mine.with_name(mine.name.replace(f"_{os.getpid()}_", f"_{gone_process()}_"))
         dead.mkdir()
         (dead / "b.svg").write_text("b")
         sweep(study, place)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import platform
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import torch
 import transformers
 
 from optuna_nas._version import __version__
+from optuna_nas.artifacts.temporary import temporary_folder
 from optuna_nas.errors import UserError
 from optuna_nas.export.folder import check_folder, write_folder
 from optuna_nas.export.onnx_file import ONNX_NAME, OnnxFile
@@ -67,11 +67,11 @@ def export_classifier(
     described = {**description, "versions": versions}
     if onnx is not None:
         described["onnx"] = onnx.described
-    with tempfile.TemporaryDirectory(prefix="optuna-nas-") as written, quiet():
+    with temporary_folder() as written, quiet():
         model.save_pretrained(written)
         tokenizer.save_pretrained(written)
         described["measured_again"] = measure(_loaded_back(model, written))
-        files = {path.name: path.read_bytes() for path in sorted(Path(written).iterdir())}
+        files = {path.name: path.read_bytes() for path in sorted(written.iterdir())}
     if onnx is not None:
         files[ONNX_NAME] = onnx.content
     files[DESCRIPTION] = sealed_description(_finite(described), files)
@@ -80,7 +80,7 @@ def export_classifier(
     return target
 
 
-def _loaded_back(model: Any, folder: str) -> Any:
+def _loaded_back(model: Any, folder: Path) -> Any:
     """Load a classifier from its files, and compare its weights.
 
     Raises:

@@ -15,10 +15,10 @@ The Trainer's own checkpoints are not used: they are pickled.
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,7 @@ from transformers import (
     get_linear_schedule_with_warmup,
 )
 
+from optuna_nas.artifacts.temporary import temporary_folder
 from optuna_nas.objectives.layer_drop_bert.memory import clear_memory_errors
 from optuna_nas.objectives.layer_drop_bert.tokens import Batches, TokenData, epoch_groups
 from optuna_nas.objectives.training import DivergedError
@@ -167,7 +168,7 @@ class FineTuning:
             reached.append(Progress(number, accuracy, seconds, lambda: self._state(summary)))
             evaluated(reached[-1])
 
-        with tempfile.TemporaryDirectory(prefix="optuna-nas-") as folder:
+        with temporary_folder() as folder:
             trainer = self._trainer(folder, len(remaining))
             trainer.train_dataset = self._tokens.batches(self._tokens.train, remaining)
             trainer.add_callback(
@@ -179,7 +180,7 @@ class FineTuning:
 
     def accuracy_on_test(self) -> float:
         """The share of test texts whose class is predicted, from 0 to 1."""
-        with tempfile.TemporaryDirectory(prefix="optuna-nas-") as folder:
+        with temporary_folder() as folder:
             trainer = self._trainer(folder, 1)
             metrics = trainer.predict(self._evaluation_batches("test")).metrics
         return float(metrics["test_accuracy"])
@@ -196,10 +197,10 @@ class FineTuning:
         size = _EVALUATION_FACTOR * self._recipe.batch_size
         return self._tokens.longest_first(getattr(self._tokens, split), size)
 
-    def _trainer(self, folder: str, steps: int) -> Trainer:
+    def _trainer(self, folder: Path, steps: int) -> Trainer:
         clip = self._recipe.gradient_clip
         arguments = TrainingArguments(
-            output_dir=folder,
+            output_dir=str(folder),
             max_steps=steps,
             per_device_train_batch_size=self._recipe.batch_size,
             per_device_eval_batch_size=_EVALUATION_FACTOR * self._recipe.batch_size,
