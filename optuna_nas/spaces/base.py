@@ -268,9 +268,13 @@ def _checked(name: str, value: Any, distribution: BaseDistribution) -> Any:
     try:
         if isinstance(distribution, CategoricalDistribution):
             return distribution.choices[place_of(value, distribution)]
+        if isinstance(distribution, IntDistribution) and type(value) is int:
+            steps, rest = divmod(value - distribution.low, distribution.step)
+            if rest == 0 and steps >= 0 and value <= distribution.high:
+                return value  # exactly, where double precision would round
         internal = distribution.to_internal_repr(value)
         contained = distribution._contains(internal)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         contained = False
     if not contained:
         raise ValueError(f"`params[{name!r}]` is {value!r}; allowed is {distribution}.")

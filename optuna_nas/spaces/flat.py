@@ -155,7 +155,8 @@ class FlatSpace(SearchSpace):
 
     def format(self, architecture: Architecture) -> str:
         """Write the parameters as JSON, sorted by name."""
-        return text_of(architecture.params)
+        params = sorted(architecture.params.items())
+        return f"{{{', '.join(f'{json.dumps(name)}: {text_of(v)}' for name, v in params)}}}"
 
     def parse(self, text: str) -> Architecture:
         """Read the parameters from JSON; as in :meth:`read`, some may be absent.
