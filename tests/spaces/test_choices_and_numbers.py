@@ -73,12 +73,10 @@ def test_choices_are_told_apart_by_their_places(
 
 @pytest.mark.filterwarnings("ignore:Choices for a categorical")
 def test_what_a_storage_makes_of_tuples_is_the_same_space() -> None:
-    tuples, lists = (
-        FlatSpace({"c": CategoricalDistribution(choices)})
-        for choices in ([(8,), (8, 8)], [[8], [8, 8]])
-    )
+    given: list[list[Any]] = [[(8,), (8, 8)], [[8], [8, 8]], [[8], [8, 9]]]
+    tuples, lists, others = (FlatSpace({"c": CategoricalDistribution(c)}) for c in given)
     assert tuples == lists == FlatSpace.from_dict(tuples.to_dict())
-    assert tuples != FlatSpace({"c": CategoricalDistribution([[8], [8, 9]])})
+    assert tuples != others
     assert tuples.architecture({"c": [8, 8]})["c"] == (8, 8)
     with pytest.raises(ValueError, match="allowed is"):
         tuples.architecture({"c": [8, 9]})
