@@ -43,7 +43,7 @@ from optuna_nas.cli.studies import load_study
 STORAGES = ("sqlite", "postgresql", "journal")
 _STEP_SECONDS = 0.08
 _CALM_SECONDS = 3.0
-_PLACED_SECONDS = 40.0
+_PLACED_SECONDS = 120.0
 _ORPHAN_SECONDS = 30.0
 _PROBE_SECONDS = 0.5
 
@@ -165,8 +165,10 @@ class Drill:
                         raise TimeoutError(f"still not done: {self.output[-2000:]}")
                     if process.poll() is not None:
                         process = self._start()
-                    if left:
-                        self._strike(process, left.pop())
+                    if left and not self._strike(process, left[-1]):
+                        left.insert(0, left.pop())  # nobody was there; another time
+                    elif left:
+                        left.pop()
                     time.sleep(0.1)
         finally:
             if process.poll() is None:
@@ -208,7 +210,7 @@ class Drill:
                 stderr=output,
             )
 
-    def _strike(self, process: subprocess.Popen[bytes], strike: Strike) -> None:
+    def _strike(self, process: subprocess.Popen[bytes], strike: Strike) -> bool:
         if strike.place in self._places:
             done = self._strike_at_place(process, strike)
         else:
@@ -216,6 +218,7 @@ class Drill:
             done = self._strike_now(process, strike)
         if done:
             self._count(strike)
+        return done
 
     def _count(self, strike: Strike) -> None:
         if strike.number == signal.SIGKILL:

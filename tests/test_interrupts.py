@@ -198,6 +198,30 @@ def test_a_swallowed_interrupt_comes_again() -> None:
     assert process.returncode == EXIT_CODE
 
 
+FORKING = """
+import os, signal, time
+from optuna_nas._interrupts import check_interrupted
+from optuna_nas.cli.interrupts import interruptible
+with interruptible(once=True):
+    child = os.fork()
+    if not child:
+        time.sleep(60)
+    time.sleep(0.2)
+    os.kill(child, signal.SIGTERM)
+    _, status = os.waitpid(child, 0)
+    time.sleep(0.2)
+    check_interrupted()
+    print(os.WTERMSIG(status) == signal.SIGTERM)
+"""
+
+
+@posix
+def test_a_forked_process_ends_as_usual_and_the_worker_goes_on() -> None:
+    command = [sys.executable, "-c", FORKING]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout == "True\n"
+
+
 def test_a_command_is_interrupted_at_once() -> None:
     with pytest.raises(KeyboardInterrupt), interruptible():
         signal.raise_signal(signal.SIGTERM)

@@ -26,7 +26,7 @@ def unless_deleted(study: optuna.Study) -> Iterator[None]:
         yield
     except Exception as error:  # a `KeyError`, or what Optuna or the database makes of it
         try:
-            study._storage.get_study_name_from_id(study._study_id)
+            study._storage.get_study_user_attrs(study._study_id)  # which no cache answers
         except KeyError:
             raise UserError(f"The study {study.study_name!r} was deleted while it ran.") from error
         raise

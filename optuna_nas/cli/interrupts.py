@@ -20,6 +20,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING
 
 from optuna_nas._interrupts import SIGNALS, ask_to_stop, go_on
@@ -87,6 +88,7 @@ def _asked_first() -> Iterator[None]:
     def ask(number: int, frame: object) -> None:
         ask_to_stop()
 
+    _stop_in_children()
     ears, mouth = socket.socketpair()
     mouth.setblocking(False)
     before = signal.set_wakeup_fd(mouth.fileno(), warn_on_full_buffer=False)
@@ -100,6 +102,20 @@ def _asked_first() -> Iterator[None]:
         signal.set_wakeup_fd(before)
         mouth.close()
         go_on()
+
+
+@cache
+def _stop_in_children() -> None:
+    """Let forked processes, which have no such thread, end by their signals and not tell ours."""
+
+    def as_usual() -> None:
+        if signal.getsignal(signal.SIGTERM).__module__ == __name__:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=as_usual)
 
 
 def _listen(ears: socket.socket) -> None:

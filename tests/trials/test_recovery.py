@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import socket
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,14 @@ import pytest
 from optuna.storages import RetryHeartbeatStaleTrialCallback
 from optuna.trial import TrialState
 
+from optuna_nas.storages import open_storage, patient
+from optuna_nas.storages.heartbeats import database_time
+from optuna_nas.storages.retries import OUTCOME_ATTR, known_outcome, retry_history, state_name
 from optuna_nas.trials import TrialRun, Unclaimed, recover_interrupted
 from optuna_nas.trials.recovery import WORKER_ATTR, requeue, worker_identity
 
 Change = Callable[[dict[str, Any]], None]
+ASKED = pytest.mark.filterwarnings("ignore:Heartbeat of storage is supposed")
 
 
 def new_study(folder: Path) -> optuna.Study:
@@ -79,6 +85,8 @@ def _set(**values: Any) -> Change:
         _set(host="elsewhere"),
         _set(processes="pid:[1]"),  # another container
         _set(trial=17),  # inherited from the trial it retries
+        _set(machine="0" * 16),  # another one of the same name
+        *(_set(pid="7"), _set(pid=None), _set(born=[1]), _set(started="now")),  # not ours
     ],
 )
 def test_what_may_still_run_is_left_alone(tmp_path: Path, change: Change) -> None:
@@ -213,3 +221,86 @@ def test_two_processes_queue_a_trial_once(tmp_path: Path) -> None:
     assert sorted(found[0] + found[1]) == [0, 1, 2, 3, 4]
     states = [trial.state for trial in study.get_trials()]
     assert states == [TrialState.FAIL] * 5 + [TrialState.WAITING] * 5
+
+
+@ASKED
+@pytest.mark.parametrize("change", [{}, {"pid": 4_190_001, "born": "another start/7"}])
+def test_another_machine_of_the_same_name_has_a_heartbeat(
+    tmp_path: Path, change: dict[str, Any]
+) -> None:
+    """Its processes cannot be seen from here, and have the numbers of others here."""
+    study = optuna.create_study(storage=open_storage(f"sqlite:///{tmp_path / 'study.db'}"))
+    trial = abandoned(study, _set(**change))
+    study._storage.record_heartbeat(trial._trial_id)  # type: ignore[attr-defined]
+    assert recover_interrupted(study) == ([] if change else [0])
+
+
+@ASKED
+@pytest.mark.parametrize(("alive", "states"), [(True, ["RUNNING"]), (False, ["FAIL", "WAITING"])])
+def test_an_old_heartbeat_of_a_living_worker(
+    tmp_path: Path, alive: bool, states: list[str]
+) -> None:
+    """As all of them look when the clock was set."""
+    study = optuna.create_study(storage=open_storage(f"sqlite:///{tmp_path / 'study.db'}"))
+    trial = abandoned(study, _set(pid=os.getpid()) if alive else None)
+    age_heartbeat(study, trial)
+    with pytest.warns(optuna.exceptions.ExperimentalWarning):
+        optuna.storages.fail_stale_trials(study)
+    assert [t.state.name for t in study.trials] == states
+
+
+@ASKED
+def test_when_the_clock_of_the_database_was_set_nobody_is_dead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = optuna.create_study(storage=open_storage(f"sqlite:///{tmp_path / 'study.db'}"))
+    trial = abandoned(study, _set(host="elsewhere"))
+    storage = study._storage._backend  # type: ignore[attr-defined]
+    assert storage._get_stale_trial_ids(study._study_id) == []
+    later = database_time(storage) + timedelta(hours=1)
+    age_heartbeat(study, trial)
+    monkeypatch.setattr(patient, "database_time", lambda storage: later)
+    assert storage._get_stale_trial_ids(study._study_id) == []
+    storage._patiently.disturbed = -math.inf  # half a minute later it still has no heartbeat
+    assert storage._get_stale_trial_ids(study._study_id) == [trial._trial_id]
+
+
+def age_heartbeat(study: optuna.Study, trial: optuna.Trial) -> None:
+    storage = study._storage
+    storage.record_heartbeat(trial._trial_id)  # type: ignore[attr-defined]
+    engine = storage._backend.engine  # type: ignore[attr-defined]
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "UPDATE trial_heartbeats SET heartbeat = datetime(heartbeat, '-1 hour')"
+        )
+
+
+def test_polite_interruptions_do_not_count(tmp_path: Path) -> None:
+    study = new_study(tmp_path)
+    abandoned(study)
+    for number in range(8):
+        assert recover_interrupted(study, max_retry=1, polite=True) == [number]
+        run_by_a_gone_process(study)
+    assert recover_interrupted(study, max_retry=1) == [8]
+    run_by_a_gone_process(study)
+    assert recover_interrupted(study, max_retry=1) == []
+    last = study.trials[-1]
+    assert retry_history(last) == list(range(9))
+    assert state_name(last, continued=False) == "fail"  # which a search allows more often
+    assert {state_name(t, continued=True) for t in study.trials} == {"interrupted"}
+
+
+def run_by_a_gone_process(study: optuna.Study) -> None:
+    trial = study.ask()
+    worker = {**worker_identity(trial.number), "pid": gone_process()}
+    trial.storage.set_trial_system_attr(trial._trial_id, WORKER_ATTR, worker)
+
+
+@pytest.mark.parametrize("outcome", [None, 7, [], {"trial": 0, "values": ["a"]}, {"trial": 1}])
+@pytest.mark.parametrize("values", [[0.5, 0.5], [math.nan], [True], "0.5"])
+def test_an_outcome_of_another_shape_is_none(outcome: Any, values: Any) -> None:
+    study = optuna.create_study()
+    trial = study.ask()
+    for stored in (outcome, {"trial": 0, "values": values}):
+        trial.storage.set_trial_system_attr(trial._trial_id, OUTCOME_ATTR, stored)
+        assert known_outcome(study, study.trials[0]) is None
