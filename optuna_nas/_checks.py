@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from numbers import Integral, Real
+from pathlib import Path
+
+from optuna_nas.errors import UserError
 
 
 def checked_integer(
@@ -45,6 +48,20 @@ def checked_share(argument: str, value: float) -> float:
     if not _is_number(value) or not 0 <= value < 1:
         raise ValueError(f"`{argument}` is {value!r}; allowed are numbers from 0 to below 1.")
     return float(value)
+
+
+def user_path(path: str | Path) -> Path:
+    """Return the path with `~` replaced.
+
+    Raises:
+        UserError: It begins with the home of a user that there is not.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise UserError(
+            f"{str(path)!r} begins with the home folder of a user that is not known here."
+        ) from error
 
 
 def _is_number(value: object) -> bool:

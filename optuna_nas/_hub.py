@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
+from optuna_nas._checks import user_path
+
 __all__ = ["asking_hub", "is_hub_id", "near_local", "one_line"]
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
@@ -44,7 +46,7 @@ def near_local(name: str | Path, *, known: tuple[str, ...] = ()) -> str | None:
         name: The path.
         known: Other words that may have been meant.
     """
-    path = Path(name).expanduser()
+    path = user_path(name)
     if not path.name:
         return None
     found = Path(path.anchor)

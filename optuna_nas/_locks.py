@@ -11,13 +11,25 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from optuna_nas.errors import UserError
+
 __all__ = ["boot", "machine_lock", "try_flock"]
 
 
 def machine_lock(name: str) -> FileLock:
-    """A lock of a name that is harmless in a file system; users have locks of their own."""
+    """A lock of a name that is harmless in a file system; users have locks of their own.
+
+    Raises:
+        UserError: Somebody else has put something in its place.
+    """
     user = str(os.getuid()) if os.name == "posix" else getpass.getuser()
-    return FileLock(Path(tempfile.gettempdir()) / f"optuna-nas-{user}-{name}.lock")
+    file = Path(tempfile.gettempdir()) / f"optuna-nas-{user}-{name}.lock"
+    if file.exists() and not (file.is_file() and os.access(file, os.R_OK | os.W_OK)):
+        raise UserError(
+            f"The lock {str(file)!r} is another user's, or no file. Remove it, or set TMPDIR to a "
+            "folder of your own."
+        )
+    return FileLock(file)
 
 
 def try_flock(descriptor: int) -> bool:

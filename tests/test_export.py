@@ -276,7 +276,7 @@ def test_only_an_earlier_export_is_overwritten(tmp_path: Path) -> None:
     arguments: dict[str, Any] = {"architecture": architecture, **about_images()}
     folder = export_model(network, tmp_path / "out", **arguments)
     before = hashes(folder)
-    with pytest.raises(FileExistsError, match=r"out' exists; choose another or overwrite"):
+    with pytest.raises(FileExistsError, match=r"out' exists; choose another, or `overwrite"):
         export_model(network, folder, **arguments)
     arguments["class_names"] = ("x", "y", "z")
     assert export_model(network, folder, overwrite=True, **arguments) == folder

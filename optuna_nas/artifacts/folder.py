@@ -12,6 +12,7 @@ from typing import BinaryIO
 from filelock import FileLock
 from optuna.artifacts.exceptions import ArtifactNotFound
 
+from optuna_nas._checks import user_path
 from optuna_nas.artifacts.atomic import write_atomically
 from optuna_nas.artifacts.names import checked_path
 from optuna_nas.artifacts.place import ArtifactPlace, StoredFile, artifact_path
@@ -112,7 +113,7 @@ class ArtifactFolder(ArtifactPlace):
     path: Path
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "path", Path(self.path).expanduser().absolute())
+        object.__setattr__(self, "path", user_path(self.path).absolute())
         if self.path.exists() and not self.path.is_dir():
             raise self._refused(self.path)
 
@@ -162,7 +163,8 @@ class ArtifactFolder(ArtifactPlace):
         Raises:
             ValueError: Neither it nor what it would be made in can be written.
         """
-        there = next(path for path in (self.path, *self.path.parents) if path.exists())
+        places = (self.path, *self.path.parents)
+        there = next(path for path in places if path.exists() or path.is_symlink())
         if not there.is_dir() or not os.access(there, os.W_OK):
             raise self._refused(there)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Annotated
 
@@ -49,13 +50,32 @@ def _options(
 ) -> None: ...
 
 
+_ALIASES = {"folder": "output", "path": "output", "size": "ensemble_size"}
+"""What functions call what the command line calls otherwise."""
+
+
+def _with_flags(text: str) -> str:
+    """The message of an error with the flags of this command in place of names of arguments."""
+    commands = vars(typer.main.get_command(app)).get("commands", {})
+    called = [commands[word] for word in sys.argv[1:2] if word in commands]
+    known = {str(parameter.name) for command in called for parameter in command.params}
+
+    def flag(found: re.Match[str]) -> str:
+        name = (found[1] or found[2]).replace("-", "_")
+        name = name if name in known else _ALIASES.get(name, name)
+        return f"--{name.replace('_', '-')}" if name in known else found[0]
+
+    # A name of several words is told from a word of the message without quotation marks too.
+    return re.sub(r"`([a-z_-]+)`|\b([a-z]+(?:_[a-z]+)+)\b(?=[= ])", flag, text)
+
+
 def main() -> None:
     """Run the command line; see :mod:`optuna_nas.cli.mending` for what becomes of errors."""
     prepare_terminal()
     try:
         app()
     except UserError as error:
-        show_error(str(error))
+        show_error(_with_flags(str(error)))
         sys.exit(2)
     except Exception as error:
         failure = storage_failure(error)

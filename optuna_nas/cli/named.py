@@ -30,7 +30,7 @@ def named(argument: str, name: str, known: Mapping[str, str]) -> Any:
     module, _, attribute = known.get(name, name).partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
-    except Exception as error:  # a module of the user's may fail in any way
+    except (Exception, SystemExit) as error:  # a module of the user's may fail in any way
         raise ValueError(
             f"`{argument}` is {name!r}, which cannot be imported "
             f"({type(error).__name__}: {error}); {allowed}."
@@ -45,7 +45,7 @@ def made(argument: str, name: str, factory: Any, **arguments: Any) -> Any:
     """
     try:
         return factory(**arguments)
-    except TypeError as error:
+    except (TypeError, SystemExit) as error:
         raise ValueError(
             f"`{argument}` is {name!r}, which cannot be called with "
             f"{', '.join(arguments) or 'no arguments'} ({error}); allowed for module:object is "

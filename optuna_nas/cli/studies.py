@@ -10,13 +10,17 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from optuna_nas._attributes import as_number
 from optuna_nas.cli.config import SearchConfig
 from optuna_nas.cli.mending import storage_failure
 from optuna_nas.cli.same_data import check_data, remember_data
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import optuna
     from optuna.storages import BaseStorage
+    from optuna.trial import FrozenTrial
 
     from optuna_nas.artifacts import ArtifactPlace
     from optuna_nas.cli.objectives.recipe import Objective
@@ -266,7 +270,7 @@ def _find(name: str, storage: BaseStorage) -> optuna.Study | None:
 
     try:
         study = optuna.load_study(study_name=name, storage=storage)
-        study.get_trials(deepcopy=False)
+        _check_records(study.get_trials(deepcopy=False))
     except KeyError:
         return None
     except Exception as error:  # Optuna takes its own records for sound
@@ -277,6 +281,21 @@ def _find(name: str, storage: BaseStorage) -> optuna.Study | None:
             "in the storage are damaged. Use a backup, or another --study."
         ) from error
     return study
+
+
+def _check_records(trials: Sequence[FrozenTrial]) -> None:
+    """Make sure that trials are numbered as they lie, and that what they report are numbers.
+
+    Raises:
+        ValueError: They are not, which Optuna never writes.
+    """
+    for place, trial in enumerate(trials):
+        if trial.number != place:
+            raise ValueError(f"a trial has the number {trial.number} in place of {place}")
+        reported = trial.intermediate_values
+        values = [*reported.values(), *(trial.values or ())]
+        if not all(type(step) is int for step in reported) or None in map(as_number, values):
+            raise ValueError(f"trial {place} has reported what is no number")
 
 
 def _command(config: SearchConfig) -> str:

@@ -11,6 +11,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from optuna_nas._checks import user_path
 from optuna_nas.artifacts.opening import is_bucket
 
 if TYPE_CHECKING:
@@ -62,6 +63,6 @@ def is_here(place: str) -> bool:
     if is_bucket(place):
         return False
     try:
-        return Path(place).resolve().is_relative_to(Path.cwd().resolve())
+        return user_path(place).resolve().is_relative_to(Path.cwd().resolve())
     except (OSError, RuntimeError, ValueError):  # a loop of links, or no path at all
         return False

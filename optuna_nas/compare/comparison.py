@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from optuna_nas._checks import user_path
 from optuna_nas.compare.results import read
 from optuna_nas.compare.runs import Run
 from optuna_nas.compare.statistics import holm, signed_rank_p
@@ -111,7 +112,7 @@ class Comparison:
             ValueError: It is no such file, or has none of these samplers.
             OSError: It cannot be read.
         """
-        settings, runs = read(Path(path).expanduser())
+        settings, runs = read(user_path(path))
         if settings is None:
             raise ValueError(f"{str(path)!r} is empty; needed is a file of results.")
         return cls(settings, [r for r in runs if not samplers or r.sampler in samplers], samplers)

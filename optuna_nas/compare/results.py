@@ -17,6 +17,7 @@ from typing import Any
 import optuna
 from filelock import FileLock, Timeout
 
+from optuna_nas._checks import user_path
 from optuna_nas._lines import read_line, sealed_line
 from optuna_nas._version import __version__
 from optuna_nas.compare.runs import Benchmark, Run
@@ -53,7 +54,7 @@ class ResultsFile:
     """
 
     def __init__(self, path: str | Path | None, settings: Mapping[str, Any]) -> None:
-        self.path = None if path is None else Path(path).expanduser()
+        self.path = None if path is None else user_path(path)
         # As JSON has it, so that what was written and what is asked for can be compared.
         self.settings: dict[str, Any] = json.loads(json.dumps(settings))
         self.runs: list[Run] = []

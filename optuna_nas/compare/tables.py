@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from optuna_nas._checks import user_path
 from optuna_nas.artifacts.atomic import write_output
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def write_csv(
     writer = csv.DictWriter(text, list(rows[0]))
     writer.writeheader()
     writer.writerows(rows)
-    write_output(Path(path).expanduser(), text.getvalue().encode())
+    write_output(user_path(path), text.getvalue().encode())
 
 
 def regret(value: float) -> str:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 import datasets
 import PIL.Image
 
+from optuna_nas._checks import user_path
 from optuna_nas._hub import asking_hub, is_hub_id, near_local, one_line
 from optuna_nas.data.local_files import open_path
 from optuna_nas.data.split_names import TRAIN
@@ -60,7 +61,7 @@ def open_source(
         raise TypeError(f"source must be a str or a Path, got {source!r}.")
     if source == DIGITS:
         return {TRAIN: _digits()}
-    path = Path(source).expanduser()
+    path = user_path(source)
     with _no_progress_bars():
         if str(source) and path.exists():
             return open_local(path)

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from optuna_nas._checks import user_path
 from optuna_nas.artifacts.atomic import sync_folder, write_atomically
 from optuna_nas.artifacts.temporary import sweep, temporary_name
 
@@ -26,11 +27,13 @@ def check_folder(folder: str | Path, *, ours: Collection[str], overwrite: bool) 
     Raises:
         FileExistsError: There is something that stays.
     """
-    target = Path(folder).expanduser().absolute()
+    target = user_path(folder).absolute()
     if not target.exists() and not target.is_symlink():
         return target
     if not overwrite:
-        raise FileExistsError(f"`folder` {str(target)!r} exists; choose another or overwrite it.")
+        raise FileExistsError(
+            f"`folder` {str(target)!r} exists; choose another, or `overwrite` it."
+        )
     others = sorted(p.name for p in target.iterdir()) if target.is_dir() else [target.name]
     if target.is_dir() and not target.is_symlink():
         others = [name for name in others if name not in ours]

@@ -13,8 +13,9 @@ Architecture Search*, AAAI 2019, arXiv 1802.01548.
 *Departures*: the population is not kept but read from the study: the last `population_size` trials
 to complete, or the best ones (which is what removing the worst each time leaves). So it survives
 a restart and is shared by all workers. Children that were evaluated before are not proposed again
-(unless `deduplicate=False`), and pruned and failed trials are not in the population. Where trials have
-constraints, the better one of two is the feasible one, or else the one that violates them less.
+(unless `deduplicate=False`), and pruned and failed trials are not in the population. Where trials
+have constraints, the better one of two is the feasible one, or else the one that violates them
+less.
 """
 
 from __future__ import annotations

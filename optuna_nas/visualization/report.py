@@ -29,6 +29,7 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 from plotly.offline import get_plotlyjs
 
+from optuna_nas._checks import user_path
 from optuna_nas._ranking import direction_signs
 from optuna_nas._text import printable
 from optuna_nas._version import __version__
@@ -108,7 +109,7 @@ def write_report(
         ValueError: `artifacts` is a file or no address.
         OSError: The file cannot be written.
     """
-    target = Path(path).expanduser().absolute()
+    target = user_path(path).absolute()
     if target.is_dir():
         raise UserError(f"`path` is {str(path)!r}, which is a folder; needed is a file name.")
     place = None if artifacts is None else open_artifacts(artifacts)

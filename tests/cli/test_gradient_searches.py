@@ -161,9 +161,9 @@ def test_the_exported_ensemble_classifies(
 
 def test_kinds_of_members(call_in: Callable[..., Outcome], tmp_path: Path, load: Load) -> None:
     message = refused(call_in(tmp_path, "search", "--objective=edge-nes", "--members=none"))
-    assert "`members` is 'none'; allowed are" in message
+    assert "--members is 'none'; allowed are" in message
     message = refused(call_in(tmp_path, "search", "--objective=edge-nes", "--candidates=2"))
-    assert "`size` is 3; allowed is an integer from 1 to 2" in message
+    assert "--ensemble-size is 3; allowed is an integer from 1 to 2" in message
     small = ("--channels=4", "--search-channels=4", "--cells=1", "--epochs=1", "--search-epochs=1")
     for members, steps in (("random", 2), ("darts", 4), ("repeated", 3), ("deviation", 3)):
         code, out, err = call_in(

@@ -177,8 +177,8 @@ def test_several_goals(
     ("option", "message"),
     [
         ("--goals=speed", "allowed are different names out of ['score', 'accuracy', 'par"),
-        ("--model=nowhere", "`model` is 'nowhere', which transformers cannot load"),
-        ("--max-layers=4", "`max_layers` is 4; allowed is an integer from 1 to 3."),
+        ("--model=nowhere", "--model is 'nowhere', which transformers cannot load"),
+        ("--max-layers=4", "--max-layers is 4; allowed is an integer from 1 to 3."),
         ("--text-column=title", "title"),
         ("--goals=score,latency --sampler=local-search", "which cannot search for the 2 values"),
     ],

@@ -200,7 +200,7 @@ def test_export(call_in: Callable[..., Outcome], copied: Path, load: Load) -> No
     assert call_in(copied, "export", "--overwrite", "--trial=1")[0] == 0
     code, _, err = call_in(copied, "export", "--trial=99", "--output=other")
     count = len(load(copied).trials)
-    assert (code, err) == (2, f"Error: `trial` is 99; the study has trials 0 to {count - 1}.\n")
+    assert (code, err) == (2, f"Error: --trial is 99; the study has trials 0 to {count - 1}.\n")
 
 
 @pytest.mark.slow
@@ -337,7 +337,7 @@ def test_an_installed_program_finds_modules_of_the_working_folder(tmp_path: Path
         timeout=60,
     )
     assert done.returncode == 2
-    assert "`space` is 'my_cells:space', which cannot be imported (AttributeError: " in done.stderr
+    assert "--space is 'my_cells:space', which cannot be imported (AttributeError: " in done.stderr
     assert not (tmp_path / "optuna-nas.db").exists()
 
 

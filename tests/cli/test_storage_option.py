@@ -37,7 +37,7 @@ def test_a_server_that_cannot_be_reached(
 ) -> None:
     code, out, err = command(name, f"--storage={address}")
     assert (code, out) == (2, "")
-    assert err.startswith(f"Error: `storage` is {shown}, which cannot be opened: ")
+    assert err.startswith(f"Error: --storage is {shown}, which cannot be opened: ")
     assert err.count("\n") == 1 and "s3cret" not in err
     assert list(tmp_path.iterdir()) == []
 

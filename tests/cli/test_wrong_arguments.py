@@ -37,34 +37,34 @@ def refused(command: Command, tmp_path: Path) -> Callable[..., str]:
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("space", "nasbench301", "`space` is 'nasbench301'; allowed are ['darts', 'edge-nes',"),
-        ("objective", "perceptron", "`objective` is 'perceptron'; allowed are ['cell-cnn', "),
+        ("space", "nasbench301", "--space is 'nasbench301'; allowed are ['darts', 'edge-nes',"),
+        ("objective", "perceptron", "--objective is 'perceptron'; allowed are ['cell-cnn', "),
         ("space", "flat:space", "a FlatSpace, which has no networks; allowed are ['darts', 'edge"),
-        ("space", "os:getcwd", "`space` is 'os:getcwd', a builtin_function_or_method; allowed is"),
-        ("sampler", "banana", "`sampler` is 'banana'; allowed are ['bananas', 'evolution', 'loc"),
-        ("pruner", "asha", "`pruner` is 'asha'; allowed are ['halving', 'hyperband', 'median',"),
-        ("timeout", "soon", "`timeout` is 'soon'; allowed are durations such as 90s, 15m or 2h."),
+        ("space", "os:getcwd", "--space is 'os:getcwd', a builtin_function_or_method; allowed is"),
+        ("sampler", "banana", "--sampler is 'banana'; allowed are ['bananas', 'evolution', 'loc"),
+        ("pruner", "asha", "--pruner is 'asha'; allowed are ['halving', 'hyperband', 'median',"),
+        ("timeout", "soon", "--timeout is 'soon'; allowed are durations such as 90s, 15m or 2h."),
         ("data", "./photos", "photos"),
         ("data", "notes.txt", "notes.txt"),
         ("data", "empty", "empty"),
         ("image-column", "picture", "picture"),
         ("image-size", "0", "image_size"),
         ("train-size", "999999", "train_size"),
-        ("batch-size", "1", "`batch_size` is 1; allowed is an integer of 2 or more."),
-        ("channels", "0", "`channels` is 0; allowed is an integer of 1 or more."),
-        ("cells", "-3", "`cells` is -3; allowed is an integer of 1 or more."),
-        ("learning-rate", "0", "`learning_rate` is 0.0; allowed are positive numbers."),
-        ("learning-rate", "inf", "`learning_rate` is inf; allowed are positive numbers."),
-        ("weight-decay", "2", "`weight_decay` is 2.0; allowed are numbers from 0 to below 1."),
-        ("cutout", "9", "`cutout` is 9; allowed is an integer from 0 to 8."),
-        ("device", "abacus", "`device` is 'abacus', which cannot be used here"),
-        ("seed", "3000000000", "`seed` is 3000000000; allowed is an integer from 0 to 2147483647"),
-        ("artifacts", "notes.txt", "`artifacts` is 'notes.txt', but 'notes.txt' is no folder"),
-        ("artifacts", "notes.txt/a/b", "`artifacts` is 'notes.txt/a/b', but '"),
-        ("storage", "study.db", "`storage` is 'study.db'; allowed are database addresses such as"),
-        ("storage", "sqlite://", "`storage` is 'sqlite://', in memory, where no other process"),
-        ("storage", "sqlite:///no/x.db", "`storage` is 'sqlite:///no/x.db', which cannot be open"),
-        ("storage", "no/x.journal", "`storage` is 'no/x.journal', which cannot be opened: "),
+        ("batch-size", "1", "--batch-size is 1; allowed is an integer of 2 or more."),
+        ("channels", "0", "--channels is 0; allowed is an integer of 1 or more."),
+        ("cells", "-3", "--cells is -3; allowed is an integer of 1 or more."),
+        ("learning-rate", "0", "--learning-rate is 0.0; allowed are positive numbers."),
+        ("learning-rate", "inf", "--learning-rate is inf; allowed are positive numbers."),
+        ("weight-decay", "2", "--weight-decay is 2.0; allowed are numbers from 0 to below 1."),
+        ("cutout", "9", "--cutout is 9; allowed is an integer from 0 to 8."),
+        ("device", "abacus", "--device is 'abacus', which cannot be used here"),
+        ("seed", "3000000000", "--seed is 3000000000; allowed is an integer from 0 to 2147483647"),
+        ("artifacts", "notes.txt", "--artifacts is 'notes.txt', but 'notes.txt' is no folder"),
+        ("artifacts", "notes.txt/a/b", "--artifacts is 'notes.txt/a/b', but '"),
+        ("storage", "study.db", "--storage is 'study.db'; allowed are database addresses such as"),
+        ("storage", "sqlite://", "--storage is 'sqlite://', in memory, where no other process"),
+        ("storage", "sqlite:///no/x.db", "--storage is 'sqlite:///no/x.db', which cannot be open"),
+        ("storage", "no/x.journal", "--storage is 'no/x.journal', which cannot be opened: "),
         ("storage", "sqlite:///notes.txt", "which cannot be opened: file is not a database"),
     ],
 )
@@ -149,7 +149,7 @@ class TestNothingToShow:
     )
     def test_no_database(self, refused: Callable[..., str], name: str, storage: str) -> None:
         text = refused(name, "--storage", storage)
-        assert f"`storage` is '{storage}', and there is no" in text
+        assert f"--storage is '{storage}', and there is no" in text
         assert "Start a search with `optuna-nas search`" in text
 
     def test_no_such_study(self, refused: Callable[..., str], tmp_path: Path, name: str) -> None:
@@ -158,7 +158,7 @@ class TestNothingToShow:
                 study_name=other, storage=f"sqlite:///{tmp_path / 'optuna-nas.db'}"
             )
         text = refused(name, "--study", "cells")
-        assert "`study` is 'cells'; in sqlite:///optuna-nas.db there are ['a', 'b']." in text
+        assert "--study is 'cells'; in sqlite:///optuna-nas.db there are ['a', 'b']." in text
 
 
 def test_of_several_objectives_one_trial_is_chosen(
@@ -204,5 +204,5 @@ def test_a_study_without_a_complete_trial(refused: Callable[..., str], tmp_path:
 
 def test_names_that_look_like_markup(refused: Callable[..., str], tmp_path: Path) -> None:
     optuna.create_study(study_name="a[/b]", storage=f"sqlite:///{tmp_path / 'optuna-nas.db'}")
-    assert "`study` is 'x[/y]'" in refused("best", "--study", "x[/y]")
+    assert "--study is 'x[/y]'" in refused("best", "--study", "x[/y]")
     assert "'a[/b]' has no complete trial" in refused("best", "--study", "a[/b]")

@@ -308,7 +308,7 @@ def test_an_exported_model_is_loaded_by_plain_transformers(
     )
     assert right == pytest.approx(metrics["test_accuracy"])
 
-    with pytest.raises(FileExistsError, match="choose another or overwrite it"):
+    with pytest.raises(FileExistsError, match="choose another, or `overwrite`"):
         objective.export_model(found, weights, folder, metrics={})
     objective.export_model(found, weights, folder, metrics={}, overwrite=True)
     with pytest.raises(ValueError, match="give it the settings of the search"):

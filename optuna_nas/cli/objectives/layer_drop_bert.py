@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optuna_nas._accuracy import error_in_words
+from optuna_nas._checks import user_path
 from optuna_nas.cli.mending import mendable
 from optuna_nas.cli.objectives.recipe import Export, Option, Options, Recipe
 
@@ -126,7 +127,7 @@ def _export(
 
     if onnx:
         require_onnx()
-    target = Path(folder).expanduser()  # checked before anything is trained again
+    target = user_path(folder)  # checked before anything is trained again
     ours = {path.name for path in target.iterdir()} if (target / DESCRIPTION).exists() else ()
     check_folder(target, ours=ours, overwrite=overwrite)
     architecture = chosen_architecture(objective, trial)

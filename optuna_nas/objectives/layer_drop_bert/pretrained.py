@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from optuna_nas._checks import user_path
 from optuna_nas._hub import asking_hub, near_local, one_line
 from optuna_nas.networks import count_parameters
 from optuna_nas.networks.initial_weights import DrawnFrom
@@ -51,7 +52,7 @@ class Pretrained:
         """
         if not isinstance(model, (str, Path)) or not str(model):
             raise ValueError(f"`model` is {model!r}; allowed are a folder and a hub id.")
-        local = Path(model).expanduser()
+        local = user_path(model)
         here = local.exists()
         if not here and (near := near_local(local)):
             raise ValueError(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from optuna_nas._checks import checked_share
+from optuna_nas._checks import checked_share, user_path
 from optuna_nas.objectives.tabular.benchmark import TabularBenchmark
 from optuna_nas.objectives.tabular.table import Metric, Table
 from optuna_nas.spaces import LayerDropSpace
@@ -79,7 +79,7 @@ class LayerDropTable(TabularBenchmark):
             with as_file(files(__package__) / PACKAGED) as packaged:
                 masks, columns = _read(packaged)
         else:
-            masks, columns = _read(Path(path).expanduser())
+            masks, columns = _read(user_path(path))
         self._rows = {mask: row for row, mask in enumerate(masks)}
         share = columns["parameters"] / columns["parameters"].max()
         columns["score"] = columns["accuracy"] - self.parameter_weight * share

@@ -13,6 +13,8 @@ import pyarrow
 import pyarrow.parquet
 from numpy.typing import NDArray
 
+from optuna_nas._checks import user_path
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -56,7 +58,7 @@ def located(benchmark: str, path: str | Path | None, variable: str) -> Path | No
     given = path if path is not None else os.environ.get(variable) or None
     if given is None:
         return None
-    found = Path(given).expanduser()
+    found = user_path(given)
     if not found.is_file():
         by = "`path`" if path is not None else f"The environment variable {variable}"
         raise FileNotFoundError(
