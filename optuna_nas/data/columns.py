@@ -18,6 +18,8 @@ TEXT_NAMES = (
 )
 LABEL_NAMES = ("label", "labels", "fine_label", "class", "target", "category", "y")
 
+_FLOATS = ("float", "double")
+
 
 def find_image_column(dataset: datasets.Dataset, *, name: str | None, where: str) -> str:
     """Find the column of images.
@@ -68,8 +70,9 @@ def find_text_column(
 def find_label_column(dataset: datasets.Dataset, *, name: str | None, where: str) -> str:
     """Find the column of class labels.
 
-    Labels are `datasets.ClassLabel`, number, boolean or string columns; of the latter three only
-    those with a common name are found, any can be named.
+    Labels are `datasets.ClassLabel`, integer, boolean or string columns; of the latter three only
+    those with a common name are found, any can be named. A column of floats, which are whole
+    numbers where a program stored some as missing, is found only if there is no other.
 
     Args:
         dataset: The table to look in.
@@ -82,14 +85,18 @@ def find_label_column(dataset: datasets.Dataset, *, name: str | None, where: str
     Raises:
         ValueError: If there is no such column, it holds no labels, or several could be meant.
     """
-    fitting = [column for column, feature in dataset.features.items() if _is_label(feature)]
+    features = dataset.features
+    floats = [column for column, feature in features.items() if _is_value(feature, *_FLOATS)]
+    fitting = [column for column, feature in features.items() if _is_label(feature)]
     if name is None:
+        common = [column for column in features if column.strip().lower() in LABEL_NAMES]
         fitting = [
             column
             for column in fitting
-            if isinstance(dataset.features[column], datasets.ClassLabel)
-            or column.strip().lower() in LABEL_NAMES
-        ]
+            if isinstance(features[column], datasets.ClassLabel) or column in common
+        ] or [column for column in floats if column in common]
+    else:
+        fitting += floats
     return _choose(dataset, fitting, LABEL_NAMES, name=name, role="label", where=where)
 
 
@@ -105,14 +112,14 @@ def _choose(
     columns = {column: _type_name(feature) for column, feature in dataset.features.items()}
     if name is not None:
         if name not in columns:
-            raise ValueError(f"{role}_column={name!r} is not a column of {where}: {columns}.")
+            raise ValueError(f"`{role}_column`={name!r} is not a column of {where}: {columns}.")
         if name not in fitting:
-            raise ValueError(f"{role}_column={name!r} of {where} holds no {role}s: {columns}.")
+            raise ValueError(f"`{role}_column`={name!r} of {where} holds no {role}s: {columns}.")
         return name
     candidates = [column for column in fitting if column.strip().lower() in common] or fitting
     if len(candidates) != 1:
         found = f"several {role} columns, {candidates}," if candidates else f"no {role} column"
-        raise ValueError(f"Found {found} in {where}; name one with {role}_column: {columns}.")
+        raise ValueError(f"Found {found} in {where}; name one with `{role}_column`: {columns}.")
     return candidates[0]
 
 
@@ -124,7 +131,7 @@ def _is_image(feature: Any) -> bool:
 
 def _is_label(feature: Any) -> bool:
     return isinstance(feature, datasets.ClassLabel) or _is_value(
-        feature, "int", "uint", "float", "double", "bool", "string", "large_string"
+        feature, "int", "uint", "bool", "string", "large_string"
     )
 
 

@@ -62,7 +62,7 @@ def decode_images(
             if not resize:
                 raise ValueError(
                     f"The image in row {row} of {where} has {image.height} x {image.width} "
-                    f"pixels (height x width), others have {height} x {width}. Pass image_size "
+                    f"pixels (height x width), others have {height} x {width}. Pass `image_size` "
                     "to resize all."
                 )
             image = image.resize((width, height), PIL.Image.Resampling.BILINEAR)

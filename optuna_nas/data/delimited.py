@@ -60,14 +60,14 @@ def read_text(path: Path, encoding: str | None = None) -> str:
         return content.decode(encoding).removeprefix("\ufeff")
     except LookupError:
         raise ValueError(
-            f"encoding={encoding!r} is not known; allowed are those of Python, as utf-8, latin-1, "
-            "cp1252 or utf-16."
+            f"`encoding`={encoding!r} is not known; allowed are those of Python, as utf-8, "
+            "latin-1, cp1252 or utf-16."
         ) from None
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise ValueError(
             f"{path} is not encoded in {encoding}: line {line} has the byte "
-            f"0x{content[error.start]:02X}. Name its encoding with encoding, as latin-1 or "
+            f"0x{content[error.start]:02X}. Name its `encoding`, as latin-1 or "
             "cp1252, or save it as UTF-8."
         ) from None
 

@@ -19,9 +19,13 @@ _logger = optuna.logging.get_logger("optuna_nas")
 
 
 def visible_files(folder: Path) -> list[Path]:
-    """All files in a folder and below, sorted; nothing of a hidden folder."""
+    """All files in a folder and below, sorted; nothing of a hidden folder.
+
+    Raises:
+        OSError: A folder may not be read.
+    """
     found = []
-    for place, folders, names in os.walk(folder):
+    for place, folders, names in os.walk(folder, onerror=_refuse):
         folders[:] = [name for name in folders if not _is_hidden_folder(name)]
         found += [Path(place, name) for name in names if not _is_hidden_file(name)]
     return sorted(found)
@@ -49,6 +53,10 @@ def report_left_out(
     if left:
         names = ", ".join(left[:_NAMED]) + (", ..." if len(left) > _NAMED else "")
         _logger.warning(f"Left out of {folder}, as no {kind}: {len(left)} files ({names}).")
+
+
+def _refuse(error: OSError) -> None:
+    raise error
 
 
 def _is_hidden_file(name: str) -> bool:

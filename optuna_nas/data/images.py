@@ -186,7 +186,8 @@ class _Table:
             names = [self.class_names[number] for number in lost[:10]]
             raise ValueError(
                 f"The {len(rows)} training images drawn from {self.where} have none of the "
-                f"classes {names}. Raise train_size, or lower the validation or test size."
+                f"classes {names}. Raise `train_size`, or lower `validation_size` or "
+                "`test_size`."
             )
 
 
@@ -195,7 +196,7 @@ def _height_and_width(image_size: int | tuple[int, int] | None) -> tuple[int, in
         return None
     size = (image_size, image_size) if isinstance(image_size, int) else image_size
     if not isinstance(size, (tuple, list)) or len(size) != 2:
-        raise TypeError(f"image_size must be a side, or (height, width), got {image_size!r}.")
+        raise TypeError(f"`image_size` must be a side, or (height, width), got {image_size!r}.")
     for side in size:
         check_integer("image_size", side, least=1)
     return size[0], size[1]
@@ -235,6 +236,6 @@ def _check_memory(shape: tuple[int, ...], limit: int) -> None:
     if needed > limit:
         raise ValueError(
             f"{count} images of {channels} x {height} x {width} need {needed:,} bytes of memory, "
-            f"more than memory_limit={limit:,}. Lower train_size, validation_size, test_size or "
-            "image_size, or raise memory_limit."
+            f"more than `memory_limit`={limit:,}. Lower `train_size`, `validation_size`, "
+            "`test_size` or `image_size`, or raise `memory_limit`."
         )

@@ -45,7 +45,7 @@ def read_labels(
         raise ValueError(
             f"{where} has no label (null or negative) in {absent.sum()} of its {len(labels)} "
             f"rows, first in row {absent.argmax()} of column {column!r}. If this is a test split "
-            "without labels, name another with test_split."
+            "without labels, name another with `test_split`."
         )
     if np.issubdtype(labels.dtype, np.floating):
         labels = _whole(labels, column, where)

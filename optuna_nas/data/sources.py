@@ -58,7 +58,7 @@ def open_source(
         ValueError: If nothing can be read there; the message says what was tried.
     """
     if not isinstance(source, (str, Path)):
-        raise TypeError(f"source must be a str or a Path, got {source!r}.")
+        raise TypeError(f"`source` must be a str or a Path, got {source!r}.")
     if source == DIGITS:
         return {TRAIN: _digits()}
     path = user_path(source)
@@ -88,7 +88,7 @@ def _digits() -> datasets.Dataset:
 def _open_hub(
     source: str | Path, path: Path, config_name: str | None
 ) -> dict[str, datasets.Dataset]:
-    missing = f"source={str(source)!r} is no local file or folder (looked for {path.absolute()})"
+    missing = f"`source`={str(source)!r} is no local file or folder (looked for {path.absolute()})"
     if near := near_local(path, known=(DIGITS,)):
         raise ValueError(
             f"{missing}; did you mean {near!r}? A dataset of the Hugging Face hub is owner/name."

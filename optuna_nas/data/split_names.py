@@ -70,7 +70,7 @@ def choose_splits(
     """
     for argument, name in (("train_split", train_split), ("test_split", test_split)):
         if name is not None and name not in splits:
-            raise ValueError(f"{argument}={name!r} is not a split of {source}: {list(splits)}.")
+            raise ValueError(f"`{argument}`={name!r} is not a split of {source}: {list(splits)}.")
     by_role: dict[str | None, list[str]] = defaultdict(list)
     for name in splits:
         by_role[split_role(name)].append(name)
@@ -78,7 +78,7 @@ def choose_splits(
         candidates = by_role[TRAIN] or (by_role[None] if len(splits) == 1 else [])
         if len(candidates) != 1:
             raise ValueError(
-                f"Cannot tell which split of {source} to train on; name it with train_split, "
+                f"Cannot tell which split of {source} to train on; name it with `train_split`, "
                 f"one of {list(splits)}."
             )
         train_split = candidates[0]
@@ -86,12 +86,14 @@ def choose_splits(
         candidates = [name for name in by_role[TEST] or by_role[VALIDATION] if name != train_split]
         if len(candidates) > 1:
             raise ValueError(
-                f"Cannot tell which split of {source} to test on; name it with test_split, "
+                f"Cannot tell which split of {source} to test on; name it with `test_split`, "
                 f"one of {candidates}."
             )
         test_split = candidates[0] if candidates else None
     if test_split == train_split:
-        raise ValueError(f"train_split and test_split are both {train_split!r}; they must differ.")
+        raise ValueError(
+            f"`train_split` and `test_split` are both {train_split!r}; they must differ."
+        )
     return train_split, test_split
 
 

@@ -32,9 +32,9 @@ def check_integer(name: str, value: int | None, *, least: int) -> None:
     if value is None:
         return
     if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
-        raise TypeError(f"{name} must be an integer, got {value!r}.")
+        raise TypeError(f"`{name}` must be an integer, got {value!r}.")
     if value < least:
-        raise ValueError(f"{name} must be at least {least}, got {value}.")
+        raise ValueError(f"`{name}` must be at least {least}, got {value}.")
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class SplitSizes:
         for name in ("validation_fraction", "test_fraction"):
             fraction = getattr(self, name)
             if not 0 < fraction < 1:
-                raise ValueError(f"{name} must be between 0 and 1, got {fraction}.")
+                raise ValueError(f"`{name}` must be between 0 and 1, got {fraction}.")
 
     def train_and_validation(self, available: int) -> tuple[int, int]:
         """Return the numbers of training and validation examples out of those available.
@@ -88,8 +88,8 @@ class SplitSizes:
             raise ValueError(
                 f"The training split has {available} examples to train and validate on, but "
                 f"{max(train, 1)} to train and {validation} to validate on are asked for "
-                f"(train_size={self.train}, validation_size={self.validation}, "
-                f"validation_fraction={self.validation_fraction})."
+                f"(`train_size`={self.train}, `validation_size`={self.validation}, "
+                f"`validation_fraction`={self.validation_fraction})."
             )
         return train, validation
 
@@ -124,7 +124,7 @@ def draw_rows(
     labels = train_labels if test_labels is None else test_labels
     if sizes.test is not None and sizes.test > len(labels):
         raise ValueError(
-            f"test_size={sizes.test}, but there are {len(labels)} examples to test on."
+            f"`test_size`={sizes.test}, but there are {len(labels)} examples to test on."
         )
     if test_labels is None:
         test = sizes.test or max(1, round(len(train_labels) * sizes.test_fraction))

@@ -99,7 +99,7 @@ def load_text(
     splits = open_source(source, config_name=config_name, open_local=open_local)
     if validation_split is not None and validation_split not in splits:
         raise ValueError(
-            f"validation_split={validation_split!r} is not a split of {source}: {list(splits)}."
+            f"`validation_split`={validation_split!r} is not a split of {source}: {list(splits)}."
         )
     left = {name: table for name, table in splits.items() if name != validation_split}
     train_name, test_name = choose_splits(
@@ -202,7 +202,8 @@ class _Table:
             names = [self.class_names[number] for number in lost[:10]]
             raise ValueError(
                 f"The {len(rows)} training texts drawn from {self.where} have none of the "
-                f"classes {names}. Raise train_size, or lower the validation or test size."
+                f"classes {names}. Raise `train_size`, or lower `validation_size` or "
+                "`test_size`."
             )
 
 
@@ -215,7 +216,8 @@ def _validation(
     ]
     if len(candidates) > 1:
         raise ValueError(
-            f"Cannot tell which split of {source} to search on; name it with validation_split, "
+            f"Cannot tell which split of {source} to search on; name it with "
+            f"`validation_split`, "
             f"one of {candidates}."
         )
     return candidates[0] if candidates else None
@@ -238,8 +240,8 @@ def _draw(
         if for_train < 1 or for_train + for_test > whole:
             raise ValueError(
                 f"{train.where} has {whole} examples, but {max(for_train, 1)} to train and "
-                f"{for_test} to test on are asked for (train_size={sizes.train}, "
-                f"test_size={sizes.test}, test_fraction={sizes.test_fraction})."
+                f"{for_test} to test on are asked for (`train_size`={sizes.train}, "
+                f"`test_size`={sizes.test}, `test_fraction`={sizes.test_fraction})."
             )
         parts = stratified_parts(train.labels, [for_test, for_train], train_rng)
         return parts[1], drawn, parts[0]
@@ -255,5 +257,7 @@ def _some(table: _Table, argument: str, size: int | None, rng: np.random.Generat
     if size is None:
         return np.arange(len(table.labels))
     if size > len(table.labels):
-        raise ValueError(f"{argument}={size}, but {table.where} has {len(table.labels)} examples.")
+        raise ValueError(
+            f"`{argument}`={size}, but {table.where} has {len(table.labels)} examples."
+        )
     return stratified_parts(table.labels, [size], rng)[0]

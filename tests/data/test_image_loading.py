@@ -262,7 +262,7 @@ def test_resizing_is_bilinear(tmp_path: Path) -> None:
     wide.putpixel((3, 2), 255)
     source = _save(tmp_path, train=_table([wide, square] * 10, [0, 1] * 10))
     with pytest.raises(
-        ValueError, match=r"4 x [48] pixels .* others have 4 x [48]\. Pass image_size"
+        ValueError, match=r"4 x [48] pixels .* others have 4 x [48]\. Pass `image_size`"
     ):
         load_images(source)
     data = load_images(source, image_size=(3, 6))
@@ -333,7 +333,9 @@ def test_the_digest_changes_with_anything_that_is_learnt_from() -> None:
 def test_images_beyond_the_memory_limit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     needed = 1797 * 64 * 5
     load_images("digits", memory_limit=needed)
-    with pytest.raises(ValueError, match=rf"need {needed:,} bytes .*memory_limit={needed - 1:,}"):
+    with pytest.raises(
+        ValueError, match=rf"need {needed:,} bytes .*`memory_limit`={needed - 1:,}"
+    ):
         load_images("digits", memory_limit=needed - 1)
     with pytest.raises(ValueError, match="1797 images of 1 x 90000 x 90000"):
         load_images("digits", image_size=90_000)
@@ -374,13 +376,13 @@ def test_missing_and_ambiguous_columns_are_refused(tmp_path: Path) -> None:
     )
     source = _save(tmp_path, train=table)
     cases: list[tuple[dict[str, Any], str]] = [
-        ({}, r"several image columns, \['left', 'right'\],.*image_column: .*'kind': 'int64'"),
+        ({}, r"several image columns, \['left', 'right'\],.*image_column`: .*'kind': 'int64'"),
         (
             {"image_column": "middle"},
-            r"image_column='middle' is not a column of split 'train'.*right",
+            r"`image_column`='middle' is not a column of split 'train'.*right",
         ),
-        ({"image_column": "score"}, "image_column='score' .* holds no images"),
-        ({"image_column": "left"}, "no label column in split 'train' .*label_column: .*left"),
+        ({"image_column": "score"}, "`image_column`='score' .* holds no images"),
+        ({"image_column": "left"}, "no label column in split 'train' .*label_column`: .*left"),
         ({"image_column": "left", "label_column": "score"}, "no classes in column 'score'"),
     ]
     for arguments, message in cases:
@@ -401,7 +403,7 @@ def test_a_test_split_needs_the_same_columns(tmp_path: Path, numbered: Numbered)
     numbered([5, 5]).save_to_disk(str(folder / "train"))
     numbered([5, 5]).remove_columns("label").save_to_disk(str(folder / "test"))
     (folder / "dataset_dict.json").write_text(json.dumps({"splits": ["train", "test"]}))
-    with pytest.raises(ValueError, match="label_column='label' is not a column of split 'test'"):
+    with pytest.raises(ValueError, match="`label_column`='label' is not a column of split 'test'"):
         load_images(folder)
 
 
@@ -409,7 +411,7 @@ def test_a_test_split_needs_the_same_columns(tmp_path: Path, numbered: Numbered)
     ("train", "test", "message"),
     [
         ([0, 1, -1, 1] * 3, [0, 1], r"split 'train' .* in 3 of its 12 rows, first in row 2"),
-        ([0, 1] * 6, [-1, -1], r"split 'test' .* 2 of its 2 rows, .* test_split"),
+        ([0, 1] * 6, [-1, -1], r"split 'test' .* 2 of its 2 rows, .* `test_split`"),
         ([0, 1, 1, None] * 3, [0, 1], "3 of its 12 rows, first in row 3"),
         ([1] * 12, [1], "only one class, '1'"),
         ([0, 1] * 6, [0, 1, 2], r"split 'test' .* 1 classes without a training example: \['2'\]"),
@@ -456,17 +458,17 @@ def test_training_images_must_cover_the_classes(tmp_path: Path, numbered: Number
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"seed": -1}, ValueError, "seed must be at least 0, got -1"),
-        ({"seed": 0.5}, TypeError, "seed must be an integer, got 0.5"),
-        ({"memory_limit": 0}, ValueError, "memory_limit must be at least 1"),
-        ({"image_size": 0}, ValueError, "image_size must be at least 1, got 0"),
-        ({"image_size": (8, -8)}, ValueError, "image_size must be at least 1, got -8"),
-        ({"image_size": "8x8"}, TypeError, "image_size must be a side, or"),
-        ({"validation_fraction": 1}, ValueError, "validation_fraction must be between 0 and 1"),
-        ({"train_size": 0}, ValueError, "train_size must be at least 1"),
+        ({"seed": -1}, ValueError, "`seed` must be at least 0, got -1"),
+        ({"seed": 0.5}, TypeError, "`seed` must be an integer, got 0.5"),
+        ({"memory_limit": 0}, ValueError, "`memory_limit` must be at least 1"),
+        ({"image_size": 0}, ValueError, "`image_size` must be at least 1, got 0"),
+        ({"image_size": (8, -8)}, ValueError, "`image_size` must be at least 1, got -8"),
+        ({"image_size": "8x8"}, TypeError, "`image_size` must be a side, or"),
+        ({"validation_fraction": 1}, ValueError, "`validation_fraction` must be between 0 and 1"),
+        ({"train_size": 0}, ValueError, "`train_size` must be at least 1"),
         ({"train_size": 5000}, ValueError, "has 1438 examples .* 5000 to train and 1250"),
-        ({"test_size": 2000}, ValueError, "test_size=2000, but there are 1797"),
-        ({"test_split": "exam"}, ValueError, "test_split='exam' is not a split of digits"),
+        ({"test_size": 2000}, ValueError, "`test_size`=2000, but there are 1797"),
+        ({"test_split": "exam"}, ValueError, "`test_split`='exam' is not a split of digits"),
     ],
 )
 def test_wrong_arguments_are_refused(

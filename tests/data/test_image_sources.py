@@ -150,7 +150,7 @@ def test_wrong_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("hello")
     with pytest.raises(ValueError, match=r"notes\.txt is not one of the files that can be read"):
         open_source(tmp_path / "notes.txt")
-    with pytest.raises(TypeError, match="source must be a str or a Path, got 3"):
+    with pytest.raises(TypeError, match="`source` must be a str or a Path, got 3"):
         open_source(3)  # type: ignore[arg-type]
 
 
@@ -212,7 +212,7 @@ def test_split_choice(
         (["full", "extra"], {}, "to train on"),
         (["train_a", "train_b"], {}, "to train on"),
         (["train", "test_a", "test_b"], {}, r"to test on; .* \['test_a', 'test_b'\]"),
-        (["train"], {"test_split": "dev"}, r"test_split='dev' is not a split of x: \['train'\]"),
+        (["train"], {"test_split": "dev"}, r"`test_split`='dev' is not a split of x: \['train'\]"),
         (["train"], {"test_split": "train"}, "must differ"),
     ],
 )

@@ -118,7 +118,7 @@ def test_too_large_sizes_are_refused_with_the_numbers(sizes: SplitSizes, numbers
 
 
 def test_too_large_test_sizes_are_refused() -> None:
-    with pytest.raises(ValueError, match="test_size=11, but there are 10 examples"):
+    with pytest.raises(ValueError, match="`test_size`=11, but there are 10 examples"):
         draw_rows(_labels(50, 50), _labels(5, 5), SplitSizes(test=11), 0)
     with pytest.raises(ValueError, match="has 0 examples to train and validate on"):
         draw_rows(_labels(5, 5), None, SplitSizes(test=10), 0)
@@ -127,13 +127,17 @@ def test_too_large_test_sizes_are_refused() -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"train": 0}, ValueError, "train_size must be at least 1, got 0"),
-        ({"validation": -5}, ValueError, "validation_size must be at least 1"),
-        ({"test": 2.5}, TypeError, "test_size must be an integer, got 2.5"),
-        ({"test": True}, TypeError, "test_size must be an integer, got True"),
-        ({"validation_fraction": 0.0}, ValueError, "validation_fraction must be between 0 and 1"),
+        ({"train": 0}, ValueError, "`train_size` must be at least 1, got 0"),
+        ({"validation": -5}, ValueError, "`validation_size` must be at least 1"),
+        ({"test": 2.5}, TypeError, "`test_size` must be an integer, got 2.5"),
+        ({"test": True}, TypeError, "`test_size` must be an integer, got True"),
+        (
+            {"validation_fraction": 0.0},
+            ValueError,
+            "`validation_fraction` must be between 0 and 1",
+        ),
         ({"validation_fraction": float("nan")}, ValueError, "validation_fraction"),
-        ({"test_fraction": 1.0}, ValueError, "test_fraction must be between 0 and 1, got 1.0"),
+        ({"test_fraction": 1.0}, ValueError, "`test_fraction` must be between 0 and 1, got 1.0"),
     ],
 )
 def test_wrong_sizes_are_refused(

@@ -85,6 +85,12 @@ def test_labels_that_are_none(tmp_path: Path, labels: tuple[str, str], message: 
         loaded(tmp_path / "data", "all.csv", lines(",", rows))
 
 
+def test_a_column_of_floats_is_a_label_only_if_there_is_no_other(tmp_path: Path) -> None:
+    rows = [("text,target,label", ""), *((f"text {i},0.{i}", f",{i % 2}") for i in range(20))]
+    content = "".join(f"{left}{right}\n" for left, right in rows)
+    assert loaded(tmp_path / "two", "a.csv", content).class_names == ("0", "1")
+
+
 def test_a_class_with_one_row_is_trained_on_or_the_error_says_what_to_do(tmp_path: Path) -> None:
     rows = [*ROWS, ("a rare text", "rare")]
     try:
@@ -166,7 +172,7 @@ def test_encodings_that_have_to_be_named(tmp_path: Path) -> None:
     ):
         loaded(tmp_path / "data", "all.csv", content)
     assert pairs(loaded(tmp_path / "data", "all.csv", content, "latin-1")) == sorted(rows)
-    with pytest.raises(ValueError, match="encoding='klingon' is not known; allowed"):
+    with pytest.raises(ValueError, match="`encoding`='klingon' is not known; allowed"):
         loaded(tmp_path / "data", "all.csv", content, "klingon")
 
 

@@ -177,11 +177,11 @@ def test_columns_can_be_named(tmp_path: Path) -> None:
         load_text(path)
     with pytest.raises(ValueError, match=r"several text columns, \['premise', 'hypothesis'\]"):
         load_text(path, label_column="kind")
-    with pytest.raises(ValueError, match=r"text_column='body' is not a column of .*'premise'"):
+    with pytest.raises(ValueError, match=r"`text_column`='body' is not a column of .*'premise'"):
         load_text(path, label_column="kind", text_column="body")
-    with pytest.raises(ValueError, match=r"label_column='y' is not a column of .*'premise'"):
+    with pytest.raises(ValueError, match=r"`label_column`='y' is not a column of .*'premise'"):
         load_text(path, label_column="y")
-    with pytest.raises(ValueError, match=r"text_column='kind' of .* holds no texts"):
+    with pytest.raises(ValueError, match=r"`text_column`='kind' of .* holds no texts"):
         load_text(path, label_column="premise", text_column="kind")
 
 
@@ -212,19 +212,19 @@ def test_sources_that_are_not_there(tmp_path: Path) -> None:
     (tmp_path / "empty.csv").write_text("")
     with pytest.raises(ValueError, match=r"empty\.csv is empty"):
         load_text(tmp_path / "empty.csv")
-    with pytest.raises(TypeError, match="source must be a str or a Path"):
+    with pytest.raises(TypeError, match="`source` must be a str or a Path"):
         load_text(3)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"train_size": 0}, "train_size must be at least 1"),
+        ({"train_size": 0}, "`train_size` must be at least 1"),
         ({"train_size": 90}, "100 examples|80 examples"),
-        ({"validation_fraction": 1.0}, "validation_fraction must be between 0 and 1"),
-        ({"validation_split": "dev"}, "validation_split='dev' is not a split"),
-        ({"test_split": "dev"}, "test_split='dev' is not a split"),
-        ({"test_size": 101}, "test_size=101, but there are 100 examples"),
+        ({"validation_fraction": 1.0}, "`validation_fraction` must be between 0 and 1"),
+        ({"validation_split": "dev"}, "`validation_split`='dev' is not a split"),
+        ({"test_split": "dev"}, "`test_split`='dev' is not a split"),
+        ({"test_size": 101}, "`test_size`=101, but there are 100 examples"),
     ],
 )
 def test_wrong_sizes(tmp_path: Path, options: dict[str, Any], message: str) -> None:
@@ -236,7 +236,7 @@ def test_wrong_sizes(tmp_path: Path, options: dict[str, Any], message: str) -> N
 def test_sizes_beyond_a_split(tmp_path: Path) -> None:
     folder = write(tmp_path / "x", train=rows(40), dev=rows(10), test=rows(12))
     for name, size in (("train", 41), ("validation", 11), ("test", 13)):
-        with pytest.raises(ValueError, match=f"{name}_size={size}, but split .* has {size - 1}"):
+        with pytest.raises(ValueError, match=f"`{name}_size`={size}, but split .* has {size - 1}"):
             load_text(folder, **{f"{name}_size": size})  # type: ignore[arg-type]
 
 
