@@ -268,6 +268,8 @@ def _find(name: str, storage: BaseStorage) -> optuna.Study | None:
     """
     import optuna
 
+    from optuna_nas.storages.retries import check_told
+
     try:
         study = optuna.load_study(study_name=name, storage=storage)
         _check_records(study.get_trials(deepcopy=False))
@@ -280,6 +282,7 @@ def _find(name: str, storage: BaseStorage) -> optuna.Study | None:
             f"The study {name!r} cannot be read ({type(error).__name__}: {error}): its records "
             "in the storage are damaged. Use a backup, or another --study."
         ) from error
+    check_told(study)
     return study
 
 

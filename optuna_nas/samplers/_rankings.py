@@ -16,6 +16,8 @@ candidate tells so on its trial, so that no other worker takes it (see `_base`).
 
 from __future__ import annotations
 
+import json
+import zlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -133,7 +135,8 @@ class RankingBoard:
                 break
             texts.append(text)
         batch = {"start": ranking.batch.start, "size": ranking.batch.size}
-        self._write(RANKING_ATTRIBUTE, {**batch, "architectures": texts})
+        record = {**batch, "architectures": texts}
+        self._write(RANKING_ATTRIBUTE, {**record, "crc32": _checksum(record)})
 
     def _write(self, name: str, value: Mapping[str, Any]) -> None:
         self._storage.set_study_system_attr(self._study_id, name, value)
@@ -151,7 +154,14 @@ def _ranking(found: Any, space: SearchSpace) -> Ranking | None:
     texts = None if batch is None else found.get("architectures")
     if batch is None or not isinstance(texts, list):
         return None
+    record = {name: value for name, value in found.items() if name != "crc32"}
+    if found.get("crc32", _checksum(record)) != _checksum(record):  # earlier versions have none
+        return None
     try:
         return Ranking(batch, [space.parse(str(text)) for text in texts])
     except ValueError:  # of another space, as after a change of the study's parameters
         return None
+
+
+def _checksum(record: Mapping[str, Any]) -> int:
+    return zlib.crc32(json.dumps(record, sort_keys=True).encode())

@@ -29,6 +29,7 @@ __all__ = [
     "REASON_ATTR",
     "Outcome",
     "RetryInterrupted",
+    "check_told",
     "is_begun",
     "known_outcome",
     "queued_again",
@@ -93,6 +94,26 @@ def known_outcome(study: optuna.Study, trial: FrozenTrial) -> Outcome | None:
     if not all(map(_is_number, values)):
         return None
     return Outcome(TrialState.COMPLETE, tuple(map(float, values)))
+
+
+def check_told(study: optuna.Study) -> None:
+    """Compare the final values of trials with those that they stored before they told them.
+
+    Both are numbers in a database, where a damaged bit goes unnoticed: it is hardly in both.
+
+    Raises:
+        ValueError: A trial has two.
+    """
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+        outcome = known_outcome(study, trial)
+        if outcome is None or outcome.values is None:
+            continue
+        if not all(map(_is_same, trial.values or (), outcome.values)):
+            raise ValueError(
+                f"The storage is damaged: the trial {trial.number} of {study.study_name!r} has "
+                f"the values {trial.values} and has stored {list(outcome.values)}. Take a "
+                "copy of the storage from before."
+            )
 
 
 def retry_history(trial: FrozenTrial) -> list[int]:
@@ -200,3 +221,8 @@ def _polite_ones(trial: FrozenTrial) -> int:
 def _is_number(value: object) -> bool:
     number = as_number(value)
     return number is not None and not math.isnan(number)
+
+
+def _is_same(told: float, stored: float) -> bool:
+    """Databases may keep one digit less."""
+    return math.isclose(told, stored, rel_tol=1e-9, abs_tol=1e-12)
