@@ -274,10 +274,11 @@ class ArchitectureSampler(BaseSampler):
 
     def _under_way(self, view: StudyView, trial: FrozenTrial) -> tuple[int, int]:
         """How many other trials of this sampler, and of other workers, are under way."""
-        own = [t for t in view.trials if _identity(t) in self._begun]
+        concerned = view.company.concerned(view.trials)
+        own = [t for t in concerned if _identity(t) in self._begun]
         numbers = {t.number for t in own}
         running = sum(t.state == TrialState.RUNNING and t.number != trial.number for t in own)
-        return running, view.company.look(t for t in view.trials if t.number not in numbers)
+        return running, view.company.look(t for t in concerned if t.number not in numbers)
 
     def __getstate__(self) -> dict[str, Any]:
         seen = {"_viewed": (None, StudyView()), "_begun": set()}

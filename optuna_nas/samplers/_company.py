@@ -13,7 +13,7 @@ No clock is read: a worker that is alone always proposes the same, whatever was 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -30,11 +30,17 @@ class Company:
         self._quiet = _PATIENCE
         self._first = True
 
+    def concerned(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+        """The trials that are under way, or were at the last look; of all trials of the study."""
+        running = [trial for trial in trials if trial.state is TrialState.RUNNING]
+        ended = [trials[number] for number in self._seen if number < len(trials)]
+        return running + [trial for trial in ended if trial.state is not TrialState.RUNNING]
+
     def look(self, others: Iterable[FrozenTrial]) -> int:
         """Return how many trials under way are company.
 
         Args:
-            others: All trials that were begun by others.
+            others: The trials that were begun by others, of those that are :meth:`concerned`.
         """
         seen, still, lively = {}, {}, False
         for trial in others:

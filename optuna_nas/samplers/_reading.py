@@ -25,6 +25,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,6 +48,7 @@ PROPOSAL_ATTRIBUTE = "optuna_nas:proposal"
 DIVERGED_ATTRIBUTE = "diverged"
 """Trial user attribute with the reason why a training was given up as broken."""
 
+_FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 _FAILURES = 2
 """So many failures are the architecture's own, and it is not proposed again."""
 
@@ -72,6 +74,7 @@ class HistoryReader:
         self._known: dict[int, _Finished | None] = {}
         self._proposals: dict[int, tuple[str, Architecture | None]] = {}
         self._activity = Activity([])
+        self._taken: tuple[int, frozenset[str]] = -1, frozenset()
 
     def read(
         self, study: optuna.Study, trials: Sequence[FrozenTrial], *, except_number: int
@@ -84,47 +87,50 @@ class HistoryReader:
             except_number: The trial that asks; it is not pending to itself.
         """
         signs = direction_signs(study.directions)
-        finished = self._all_finished(trials, signs)
+        done, pending = _split(trials)
+        finished = self._finished(done, signs, pending)
         keys = _taken(finished)
         history = History(with_violations(_observations(finished, signs)), keys)
         self._activity = history.activity
-        for number, key in self._all_pending(trials, except_number):
-            keys[number] = frozenset([key])
+        self._taken = len(done), frozenset[str]().union(*keys.values())
+        keys |= {number: frozenset([key]) for number, key in self._pending(pending, except_number)}
         return history
 
     def taken(
         self, study: optuna.Study, trials: Sequence[FrozenTrial], *, except_number: int
     ) -> set[str]:
         """The keys that must not be repeated: `read(...).taken`, without the rest of it."""
-        found = frozenset[str]().union(
-            *_taken(self._all_finished(trials, direction_signs(study.directions))).values()
-        )
-        return {*found, *(key for _, key in self._all_pending(trials, except_number))}
+        done, pending = _split(trials)
+        if self._taken[0] != len(done):  # of those that were finished before nothing changes
+            keys = _taken(self._finished(done, direction_signs(study.directions), pending))
+            self._taken = len(done), frozenset[str]().union(*keys.values())
+        return {*self._taken[1], *(key for _, key in self._pending(pending, except_number))}
 
-    def _all_finished(
-        self, trials: Sequence[FrozenTrial], signs: Sequence[float]
+    def _finished(
+        self,
+        trials: Sequence[FrozenTrial],
+        signs: Sequence[float],
+        others: Sequence[FrozenTrial],
     ) -> list[_Finished]:
-        finished = [known for t in trials if (known := self._finished(t, signs)) is not None]
-        if not any(known.observation.failed for known in finished):
-            return finished
-        again = queued_again(trials)
-        return [k for k in finished if not (k.observation.failed and k.trial.number in again)]
+        """What is read of finished trials, without those that another one goes on with."""
+        known = self._known
+        for trial in trials:
+            if trial.number not in known:
+                known[trial.number] = self._look_at(trial, signs)
+                self._proposals.pop(trial.number, None)
+        found = [read for t in trials if (read := known[t.number]) is not None]
+        if not any(read.observation.failed for read in found):
+            return found
+        again = queued_again([*trials, *others])
+        return [r for r in found if not (r.observation.failed and r.trial.number in again)]
 
-    def _finished(self, trial: FrozenTrial, signs: Sequence[float]) -> _Finished | None:
-        if not trial.state.is_finished():
-            return None
-        if trial.number not in self._known:
-            self._known[trial.number] = self._look_at(trial, signs)
-            self._proposals.pop(trial.number, None)
-        return self._known[trial.number]
-
-    def _all_pending(
+    def _pending(
         self, trials: Sequence[FrozenTrial], except_number: int
     ) -> Iterator[tuple[int, str]]:
         """Number and key of each unfinished trial, as far as is known what it evaluates."""
         for trial in trials:
-            if not trial.state.is_finished() and trial.number != except_number:
-                architecture = self._pending(trial)
+            if trial.number != except_number:
+                architecture = self._under_way(trial)
                 if architecture is not None:
                     yield trial.number, self._activity.reduced(architecture).key
 
@@ -151,7 +157,7 @@ class HistoryReader:
             keys |= set() if proposed is None else {proposed.key}
         return _Finished(trial, observation, frozenset(keys))
 
-    def _pending(self, trial: FrozenTrial) -> Architecture | None:
+    def _under_way(self, trial: FrozenTrial) -> Architecture | None:
         known = {**read_mapping(trial.system_attrs, "fixed_params"), **trial.params}
         if set(known) >= set(self._space.distributions):
             return self._space.read(known)
@@ -173,12 +179,23 @@ class HistoryReader:
             return None
 
 
-def _taken(finished: Iterable[_Finished]) -> dict[int, frozenset[str]]:
+def _split(trials: Iterable[FrozenTrial]) -> tuple[list[FrozenTrial], list[FrozenTrial]]:
+    """The finished trials, and the others."""
+    done: list[FrozenTrial] = []
+    others: list[FrozenTrial] = []
+    for trial in trials:
+        (done if trial.state in _FINISHED else others).append(trial)
+    return done, others
+
+
+def _taken(finished: Sequence[_Finished]) -> dict[int, frozenset[str]]:
     """The keys of each trial that must not be repeated; none of a failure that may be tried again.
 
     Args:
         finished: By number.
     """
+    if not any(known.observation.failed for known in finished):
+        return {known.observation.number: known.keys for known in finished}
     failures: Counter[str] = Counter()
     taken = {}
     for known in finished:
@@ -194,30 +211,65 @@ def _observations(finished: Sequence[_Finished], signs: Sequence[float]) -> list
     completed = [known for known in finished if not known.observation.pruned]
     columns = list(zip(*(known.observation.values for known in completed), strict=True))
     ranges = [_finite_range(column) for column in columns]
-    bad = tuple(worst if worst > best else worst + 1 for best, worst in ranges)
-    clipped = [_clipped(known.observation.values, ranges)[:1] for known in completed]
-    (middle,) = sorted(clipped)[len(clipped) // 2] if clipped else (math.inf,)
-    working = {known.observation.architecture.key for known in completed}
-    changes: dict[int, float | None] = {}
-
+    estimates = _Estimates(completed, ranges, signs)
     observations = []
     for known in finished:
-        observation = known.observation
-        if observation.failed and observation.architecture.key in working:
-            continue
-        if observation.pruned:
-            estimate = _estimate(known.trial, completed, changes) if len(signs) == 1 else None
-            infeasible = not all(c <= 0 for c in observation.constraints.values())
-            if estimate is not None:
-                observation = replace(observation, values=(max(signs[0] * estimate, middle),))
-            elif completed and (observation.failed or not infeasible):
-                observation = replace(observation, values=bad, failed=True)
-            elif not observation.constraints:
-                continue
-        elif not all(map(math.isfinite, observation.values)):
-            observation = replace(observation, values=_clipped(observation.values, ranges))
-        observations.append(observation)
+        observation: Observation | None = known.observation
+        if known.observation.pruned:
+            observation = estimates.of(known)
+        elif not all(map(math.isfinite, known.observation.values)):
+            values = _clipped(known.observation.values, ranges)
+            observation = replace(known.observation, values=values)
+        if observation is not None:
+            observations.append(observation)
     return observations
+
+
+class _Estimates:
+    """What is believed of trials that did not complete (see the module's description).
+
+    Args:
+        completed: Those that did.
+        ranges: The best and the worst finite value of each objective.
+        signs: Turn values of the study to "lower is better".
+    """
+
+    def __init__(
+        self,
+        completed: Sequence[_Finished],
+        ranges: Sequence[tuple[float, float]],
+        signs: Sequence[float],
+    ) -> None:
+        self._completed = completed
+        self._ranges = ranges
+        self._signs = signs
+        self._changes: dict[int, float | None] = {}
+
+    def of(self, known: _Finished) -> Observation | None:
+        """The observation with values, as far as anything is known; None if it tells nothing."""
+        observation = known.observation
+        if observation.failed and observation.architecture.key in self._working:
+            return None
+        estimate = _estimate(known.trial, self._completed, self._changes)
+        if estimate is not None and len(self._signs) == 1:
+            value = max(self._signs[0] * estimate, self._middle)
+            return replace(observation, values=(value,))
+        feasible = all(c <= 0 for c in observation.constraints.values())
+        if self._completed and (observation.failed or feasible):
+            bad = (worst if worst > best else worst + 1 for best, worst in self._ranges)
+            return replace(observation, values=tuple(bad), failed=True)
+        return observation if observation.constraints else None
+
+    @cached_property
+    def _working(self) -> set[str]:
+        """The keys of what completed."""
+        return {known.observation.architecture.key for known in self._completed}
+
+    @cached_property
+    def _middle(self) -> float:
+        """The median of what completed; the worse one of two."""
+        values = sorted(known.observation.values[0] for known in self._completed)
+        return _clipped([values[len(values) // 2]], self._ranges[:1])[0]
 
 
 def _clipped(values: Sequence[float], ranges: Sequence[tuple[float, float]]) -> tuple[float, ...]:

@@ -7,6 +7,7 @@ another one got its number: nothing that is remembered holds for that.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import is_
 
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
@@ -30,25 +31,30 @@ class StudyView:
         self.trials: Sequence[FrozenTrial] = ()
         self.company = Company()
         self._finished: dict[int, FrozenTrial] = {}
+        self._first_open = 0
         self._distributions: dict[str, BaseDistribution] = {}
         self._reader: HistoryReader | None = None
         self._reader_space: SearchSpace | None = None
 
     def continues(self, trials: Sequence[FrozenTrial]) -> bool:
         """Whether these are later trials of the study that was looked at before."""
-        return len(trials) >= len(self._finished) and all(
-            number < len(trials) and _same(known, trials[number])
-            for number, known in self._finished.items()
+        if len(trials) <= max(self._finished, default=-1):
+            return False
+        now = map(trials.__getitem__, self._finished)
+        return all(map(is_, self._finished.values(), now)) or all(
+            _same(known, trials[number]) for number, known in self._finished.items()
         )
 
     def look(self, trials: Sequence[FrozenTrial]) -> None:
         """Take note of all trials of the study."""
         self.trials = trials
-        for trial in trials:
+        for trial in trials[self._first_open :]:
             if trial.state.is_finished() and trial.number not in self._finished:
                 self._finished[trial.number] = trial
                 if trial.state != TrialState.FAIL:
                     self._distributions.update(trial.distributions)
+        while self._first_open in self._finished:
+            self._first_open += 1
 
     def reader(self, space: SearchSpace) -> HistoryReader:
         """The reader for the space, kept as long as the space stays the same."""
