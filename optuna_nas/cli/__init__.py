@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 
 from optuna_nas._extras import MissingPackageError, require_command_line
+from optuna_nas.cli.interrupts import INTERRUPTED_CODE
 
 __all__ = ["main"]
 
@@ -19,6 +20,9 @@ def main() -> None:
     except MissingPackageError as error:
         sys.stderr.write(f"Error: {error}\n")
         sys.exit(2)
-    from optuna_nas.cli.app import main as run
+    try:
+        from optuna_nas.cli.app import main as run
 
-    run()
+        run()
+    except KeyboardInterrupt:  # before or after what handles it
+        sys.exit(INTERRUPTED_CODE)

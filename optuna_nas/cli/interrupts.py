@@ -28,7 +28,10 @@ from optuna_nas._interrupts import SIGNALS, ask_to_stop, go_on
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["EXIT_CODE", "interruptible"]
+__all__ = ["EXIT_CODE", "INTERRUPTED_CODE", "interruptible"]
+
+INTERRUPTED_CODE = 130
+"""Of what was interrupted, as shells have it."""
 
 EXIT_CODE = 137
 """Of a worker that was asked to stop and did not: as if it had been killed."""

@@ -15,6 +15,7 @@ import psutil
 
 import optuna_nas
 from optuna_nas.artifacts import open_artifacts
+from optuna_nas.cli.interrupts import INTERRUPTED_CODE
 from optuna_nas.cli.worker import finished_trials
 from optuna_nas.storages import GRACE_SECONDS
 from optuna_nas.trials import Unclaimed, recover_interrupted, sweep
@@ -89,8 +90,10 @@ class Supervisor:
                 self._replace_ended()
         finally:
             self._stop()
-            with suppress(KeyError):  # the study was deleted
-                # Who did not answer in time was asked as politely as the others.
+            error = sys.exc_info()[1]
+            if isinstance(error, WorkerError) or not isinstance(error, Exception):
+                # Who did not answer in time was asked as politely as the others. After any other
+                # error the storage may be away, or the study deleted.
                 recover_interrupted(self._study, polite=True)
                 self._sweep()
 
@@ -118,12 +121,13 @@ class Supervisor:
         for index, code in ended.items():
             if code == _REFUSED:  # it would be again
                 raise WorkerError(self._tail(index, lines=1).removeprefix("Error: "))
-            if self._restarts_left == 0:
+            polite = code == INTERRUPTED_CODE  # somebody has asked this one to stop
+            if self._restarts_left == 0 and not polite:
                 raise WorkerError(
                     f"A worker ended with exit code {code} and no restarts are left. The end of "
                     f"{self._log(index)}:\n{self._tail(index)}"
                 )
-            self._restarts_left -= 1
+            self._restarts_left -= not polite
             self._start(index)
 
     def _start(self, index: int) -> None:

@@ -19,7 +19,7 @@ import typer
 
 from optuna_nas._interrupts import check_interrupted
 from optuna_nas.cli.deletion import unless_deleted
-from optuna_nas.cli.interrupts import interruptible
+from optuna_nas.cli.interrupts import INTERRUPTED_CODE, interruptible
 from optuna_nas.cli.mending import mendable
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def worker(
             _stop_with(parent)
             _work(index, threads, target, deadline)
         except KeyboardInterrupt:
-            raise typer.Exit(130) from None
+            raise typer.Exit(INTERRUPTED_CODE) from None
 
 
 def _work(index: int, threads: int, target: int, deadline: float) -> None:

@@ -130,6 +130,33 @@ def test_a_dead_worker_is_replaced_but_not_forever(start: Start, tmp_path: Path)
     assert text.endswith("line [/1]\nthe reason")
 
 
+def test_a_worker_that_was_asked_to_stop_has_not_failed(
+    start: Start, study: optuna.Study, tmp_path: Path
+) -> None:
+    script = 'echo x >> starts; [ "$(wc -l < starts)" -gt 4 ] && touch ready; exit 130'
+    supervisor = start(script, max_restarts=0)
+    for _ in supervisor.run():
+        if (tmp_path / "ready").exists():
+            finish(study, 4)
+    assert len((tmp_path / "starts").read_text().splitlines()) >= 5
+
+
+def test_the_trials_of_killed_workers_wait_when_the_search_is_stopped(
+    start: Start, study: optuna.Study
+) -> None:
+    ticks = start(FOREVER).run()
+    next(ticks)
+    [worker] = running_workers()
+    trial = study.ask()
+    trial.suggest_categorical("op", ["a", "b"])
+    identity = {**worker_identity(0), "pid": worker.pid, "started": worker.create_time()}
+    identity["born"] = ""
+    study._storage.set_trial_system_attr(trial._trial_id, WORKER_ATTR, identity)
+    ticks.close()
+    assert [t.state.name for t in study.trials] == ["FAIL", "WAITING"]
+    assert study.trials[1].system_attrs["optuna_nas:polite_interruptions"] == 1
+
+
 def test_restarts_are_counted_anew_when_a_trial_finishes(
     start: Start, study: optuna.Study, tmp_path: Path
 ) -> None:
