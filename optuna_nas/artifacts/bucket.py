@@ -24,7 +24,7 @@ from optuna_nas.artifacts.place import ArtifactPlace, StoredFile, artifact_path
 from optuna_nas.artifacts.temporary import temporary_folder
 
 if TYPE_CHECKING:
-    from optuna.artifacts._protocol import ArtifactStore
+    from optuna_nas._optuna import ArtifactStore
 
 __all__ = ["ArtifactBucket", "ObjectFile"]
 

@@ -23,7 +23,7 @@ from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna_nas.artifacts.names import checked_path, folder_name
 
 if TYPE_CHECKING:
-    from optuna.artifacts._protocol import ArtifactStore
+    from optuna_nas._optuna import ArtifactStore
 
 __all__ = ["ArtifactPlace", "StoredFile", "artifact_path"]
 

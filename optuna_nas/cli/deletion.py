@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from optuna_nas import _optuna
 from optuna_nas.errors import UserError
 
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ def unless_deleted(study: optuna.Study) -> Iterator[None]:
         yield
     except Exception as error:  # a `KeyError`, or what Optuna or the database makes of it
         try:
-            study._storage.get_study_user_attrs(study._study_id)  # which no cache answers
+            _optuna.storage(study).get_study_user_attrs(
+                _optuna.study_id(study)
+            )  # which no cache answers
         except KeyError:
             raise UserError(f"The study {study.study_name!r} was deleted while it ran.") from error
         raise

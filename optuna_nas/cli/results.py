@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 from rich.text import Text
 
+from optuna_nas import _optuna
 from optuna_nas._attributes import read_number, read_text
 from optuna_nas._text import one_line
 from optuna_nas.cli.mending import mendable
@@ -164,7 +165,7 @@ def dashboard(
         if place is not None and is_here(place.address):
             place.make()
         opened = show_constraints(open_storage(storage))
-    url = f"http://{host}:{port}/dashboard/studies/{found._study_id}"
+    url = f"http://{host}:{port}/dashboard/studies/{_optuna.study_id(found)}"
     SafeConsole().print(f"Next: open [bold]{url}[/] in a browser; Ctrl-C stops.", soft_wrap=True)
     if browser:
         webbrowser.open(url)

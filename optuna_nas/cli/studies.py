@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from optuna_nas import _optuna
 from optuna_nas._attributes import as_number
 from optuna_nas.cli.config import SearchConfig
 from optuna_nas.cli.mending import storage_failure
@@ -211,7 +212,7 @@ def _has_files(place: ArtifactPlace, study: optuna.Study) -> bool:
         published = (
             meta.artifact_id
             for trial in study.get_trials(deepcopy=False)
-            for meta in get_all_artifact_meta(trial, storage=study._storage)
+            for meta in get_all_artifact_meta(trial, storage=_optuna.storage(study))
         )
         for artifact_id in islice(published, _LOOKED_AT):
             with suppress(ArtifactNotFound):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from optuna_nas import _optuna
 from optuna_nas._interrupts import check_interrupted
 from optuna_nas.cli.deletion import unless_deleted
 from optuna_nas.cli.interrupts import INTERRUPTED_CODE, interruptible
@@ -148,7 +149,7 @@ class _Claiming:
         self.trial = trial
         with queued_if_interrupted(trial):
             identity = worker_identity(trial.number)
-            trial.storage.set_trial_system_attr(trial._trial_id, WORKER_ATTR, identity)
+            trial.storage.set_trial_system_attr(_optuna.trial_id(trial), WORKER_ATTR, identity)
             return self._objective(trial)
 
 
@@ -165,7 +166,10 @@ def _run_trial(study: optuna.Study, objective: _Claiming, failures: _Failures) -
         study.optimize(objective, n_trials=1, callbacks=[failures], catch=(Exception,))
     except (UpdateFinishedTrialError, ValueError, AssertionError):  # Optuna raises any of these
         trial = objective.trial
-        if trial is None or not study._storage.get_trial(trial._trial_id).state.is_finished():
+        if trial is None:
+            raise
+        stored = _optuna.storage(study).get_trial(_optuna.trial_id(trial))
+        if not stored.state.is_finished():
             raise
         _log(f"Trial {trial.number} was ended by another worker, which took this one for dead.")
 

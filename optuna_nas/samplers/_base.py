@@ -29,6 +29,7 @@ import numpy as np
 from optuna.samplers import BaseSampler, PartialFixedSampler
 from optuna.trial import FrozenTrial, TrialState
 
+from optuna_nas import _optuna
 from optuna_nas._attributes import read_mapping
 from optuna_nas._checks import checked_integer
 from optuna_nas.samplers._history import History
@@ -223,13 +224,13 @@ class ArchitectureSampler(BaseSampler):
         for architecture in self._candidates(request):
             if architecture.key in taken:
                 continue
-            study._storage.set_trial_system_attr(
-                trial._trial_id, PROPOSAL_ATTRIBUTE, str(architecture)
+            _optuna.storage(study).set_trial_system_attr(
+                _optuna.trial_id(trial), PROPOSAL_ATTRIBUTE, str(architecture)
             )
             if not self._deduplicate:
                 return architecture
             # Every worker writes before it reads, so of two equal proposals one is seen.
-            taken |= reader.taken(study, _trials(study), except_number=trial.number)
+            taken |= reader.taken(study, _optuna.trials_now(study), except_number=trial.number)
             if architecture.key not in taken:
                 return architecture
         # Everything within reach is taken: the space is exhausted, so repeat something.
@@ -262,8 +263,9 @@ class ArchitectureSampler(BaseSampler):
     def _view(self, study: optuna.Study) -> StudyView:
         # Identifiers are unique within a storage only: all studies in memory have the same. And
         # a database gives that of a deleted study to the next one.
-        which = weakref.ref(study._storage), study._study_id, tuple(study.directions)
-        trials = _trials(study)
+        storage = weakref.ref(_optuna.storage(study))
+        which = storage, _optuna.study_id(study), tuple(study.directions)
+        trials = _optuna.trials_now(study)
         with self._lock:
             # One study at a time is kept, so that a sampler used for many does not grow.
             if self._viewed[0] != which or not self._viewed[1].continues(trials):
@@ -312,16 +314,10 @@ def _identity(trial: FrozenTrial) -> tuple[int, datetime | None]:
     return trial.number, trial.datetime_start
 
 
-def _trials(study: optuna.Study) -> list[FrozenTrial]:
-    # Unfiltered and uncached: under Hyperband `get_trials` shows one bracket only, and other
-    # workers' running trials must be seen.
-    return study._get_trials(deepcopy=False, use_cache=False)
-
-
 def _pinned(study: optuna.Study, trial: FrozenTrial, space: SearchSpace) -> dict[str, Any]:
     fixed: dict[str, Any] = {}
     if isinstance(study.sampler, PartialFixedSampler):
-        fixed |= study.sampler._fixed_params
+        fixed |= _optuna.fixed_params(study.sampler)
     fixed |= read_mapping(trial.system_attrs, "fixed_params")
     fixed |= trial.params
     return {name: value for name, value in fixed.items() if name in space.distributions}

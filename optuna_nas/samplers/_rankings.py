@@ -24,6 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 from optuna.trial import TrialState
 
+from optuna_nas import _optuna
+
 if TYPE_CHECKING:
     import optuna
 
@@ -101,8 +103,8 @@ class RankingBoard:
     """
 
     def __init__(self, study: optuna.Study, space: SearchSpace) -> None:
-        self._storage = study._storage
-        self._study_id = study._study_id
+        self._storage = _optuna.storage(study)
+        self._study_id = _optuna.study_id(study)
         self._space = space
 
     def read(self, known: Ranking | None = None) -> tuple[Ranking | None, Batch | None]:

@@ -14,6 +14,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from optuna_nas import _optuna
 from optuna_nas.spaces.architecture import Architecture, Path, PathBlock
 from optuna_nas.spaces.choices import place_of
 from optuna_nas.spaces.study import remember_space
@@ -273,7 +274,7 @@ def _checked(name: str, value: Any, distribution: BaseDistribution) -> Any:
             if rest == 0 and steps >= 0 and value <= distribution.high:
                 return value  # exactly, where double precision would round
         internal = distribution.to_internal_repr(value)
-        contained = distribution._contains(internal)
+        contained = _optuna.contains(distribution, internal)
     except (OverflowError, TypeError, ValueError):
         contained = False
     if not contained:

@@ -15,6 +15,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from optuna_nas import _optuna
+
 if TYPE_CHECKING:
     import optuna
     from optuna.storages import BaseStorage
@@ -54,8 +56,9 @@ def remember_space(
     stored = recall_space(study, derived=derived)
     if stored is None:
         key, description = _attribute(derived), space.to_dict()
-        study._storage.set_study_user_attr(study._study_id, key, description)
-        _built.setdefault(study._storage, {})[study._study_id, key] = description, space
+        storage, study_id = _optuna.storage(study), _optuna.study_id(study)
+        storage.set_study_user_attr(study_id, key, description)
+        _built.setdefault(storage, {})[study_id, key] = description, space
     elif stored is not space and stored != space:
         raise ValueError(
             f"The study {study.study_name!r} searches {stored!r}, but this trial samples from "
@@ -76,13 +79,13 @@ def recall_space(study: optuna.Study | Any, *, derived: bool = False) -> SearchS
     from optuna_nas.spaces.base import space_from_dict
 
     key = _attribute(derived)
-    description = study._storage.get_study_user_attrs(study._study_id).get(key)
+    description = _optuna.storage(study).get_study_user_attrs(_optuna.study_id(study)).get(key)
     if description is None:
         return None
-    spaces = _built.setdefault(study._storage, {})
-    known = spaces.get((study._study_id, key))
+    spaces = _built.setdefault(_optuna.storage(study), {})
+    known = spaces.get((_optuna.study_id(study), key))
     if known is None or known[0] != description:
-        known = spaces[study._study_id, key] = description, space_from_dict(description)
+        known = spaces[_optuna.study_id(study), key] = description, space_from_dict(description)
     return known[1]
 
 

@@ -6,19 +6,19 @@ from datetime import datetime
 
 import sqlalchemy
 from optuna.storages import BaseStorage, RDBStorage
-from optuna.storages._cached_storage import _CachedStorage
-from optuna.storages._rdb.models import TrialHeartbeatModel
+
+from optuna_nas import _optuna
 
 __all__ = ["database_time", "has_heartbeat"]
 
 
 def has_heartbeat(storage: BaseStorage, trial_id: int) -> bool:
     """Whether a trial has a heartbeat, so that its worker's death will show by it."""
-    backend = storage._backend if isinstance(storage, _CachedStorage) else storage
+    backend = _optuna.backend(storage)
     if not isinstance(backend, RDBStorage) or backend.heartbeat_interval is None:
         return False
     with backend.scoped_session() as session:
-        return TrialHeartbeatModel.where_trial_id(trial_id, session) is not None
+        return _optuna._optuna.TrialHeartbeatModel.where_trial_id(trial_id, session) is not None
 
 
 def database_time(storage: RDBStorage) -> datetime:

@@ -34,7 +34,6 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import RDBStorage
-from optuna.storages._rdb.models import StudyUserAttributeModel
 from optuna.trial import TrialState
 from sqlalchemy.exc import (
     DBAPIError,
@@ -44,6 +43,7 @@ from sqlalchemy.exc import (
     PendingRollbackError,
 )
 
+from optuna_nas import _optuna
 from optuna_nas.storages.heartbeats import database_time
 from optuna_nas.storages.patience import LONGEST_PAUSE_SECONDS, Patience
 from optuna_nas.storages.workers import Fate, worker_fate
@@ -133,7 +133,7 @@ class PatientStorage(RDBStorage):
 
         def insert() -> None:
             with suppress(IntegrityError), self.engine.begin() as connection:
-                connection.execute(sqlalchemy.insert(StudyUserAttributeModel).values(row))
+                connection.execute(sqlalchemy.insert(_optuna.StudyUserAttributeModel).values(row))
 
         self._patiently(insert)
 

@@ -19,6 +19,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from optuna_nas import _optuna
 from optuna_nas._attributes import as_number, read_count, read_list, read_mapping, read_text
 from optuna_nas.storages.workers import WORKER_ATTR
 
@@ -75,7 +76,7 @@ def remember_outcome(trial: optuna.Trial, values: Sequence[float] | None) -> Non
     if values is not None and not all(map(_is_number, values)):
         return
     outcome = {"trial": trial.number, "values": None if values is None else list(values)}
-    trial.storage.set_trial_system_attr(trial._trial_id, OUTCOME_ATTR, outcome)
+    trial.storage.set_trial_system_attr(_optuna.trial_id(trial), OUTCOME_ATTR, outcome)
 
 
 def known_outcome(study: optuna.Study, trial: FrozenTrial) -> Outcome | None:
@@ -166,8 +167,8 @@ def requeue(
     Returns:
         Whether it goes on: False if its workers died too often.
     """
-    storage = study._storage
-    trials = storage.get_all_trials(study._study_id, deepcopy=False)
+    storage = _optuna.storage(study)
+    trials = storage.get_all_trials(_optuna.study_id(study), deepcopy=False)
     if trial.number in queued_again(trials):
         return True
     outcome = known_outcome(study, trial)

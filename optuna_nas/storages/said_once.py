@@ -18,8 +18,8 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from optuna.storages import JournalStorage
-from optuna.storages._cached_storage import _CachedStorage
 
+from optuna_nas import _optuna
 from optuna_nas.storages.patient import PatientStorage
 
 if TYPE_CHECKING:
@@ -44,10 +44,10 @@ def say_once(study: optuna.Study, key: str, value: Any) -> Any:
     Returns:
         What the attribute is now: `value`, or what was said before, maybe a moment ago.
     """
-    storage, study_id = study._storage, study._study_id
+    storage, study_id = _optuna.storage(study), _optuna.study_id(study)
     found = storage.get_study_user_attrs(study_id)
     if key not in found:
-        backend = storage._backend if isinstance(storage, _CachedStorage) else storage
+        backend = _optuna.backend(storage)
         if isinstance(backend, PatientStorage):
             backend.add_study_user_attr(study_id, key, value)
         elif isinstance(backend, JournalStorage):

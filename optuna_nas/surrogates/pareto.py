@@ -12,8 +12,8 @@ References: K. Deb et al., *A fast and elitist multiobjective genetic algorithm:
 from __future__ import annotations
 
 import numpy as np
-from optuna._hypervolume import get_non_dominated_box_bounds
 
+from optuna_nas import _optuna
 from optuna_nas._ranking import on_front
 
 _MARGIN = 0.1
@@ -87,7 +87,7 @@ class Improvement:
         # Boxes that together are all that nothing dominates, within the reference point.
         inside = self._front[(self._front < reference).all(axis=1)]
         if len(inside):
-            self._lower, self._upper = get_non_dominated_box_bounds(inside, reference)
+            self._lower, self._upper = _optuna.get_non_dominated_box_bounds(inside, reference)
         else:
             self._lower = np.full((1, len(reference)), -np.inf)
             self._upper = reference[None]

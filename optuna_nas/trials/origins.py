@@ -5,6 +5,8 @@ from __future__ import annotations
 import optuna
 from optuna.trial import FrozenTrial
 
+from optuna_nas import _optuna
+
 __all__ = ["origin"]
 
 RUN_ATTR = "optuna_nas:run"
@@ -24,9 +26,10 @@ def origin(study: optuna.Study, trial: FrozenTrial) -> int:
     if type(stored) is int and stored == trial.number:
         return stored
     if type(stored) is int and 0 <= stored < trial.number:
-        storage = study._storage
+        storage = _optuna.storage(study)
         try:
-            first = storage.get_trial_id_from_study_id_trial_number(study._study_id, stored)
+            study_id = _optuna.study_id(study)
+            first = storage.get_trial_id_from_study_id_trial_number(study_id, stored)
             run = storage.get_trial_system_attrs(first).get(RUN_ATTR)
         except KeyError:
             run = _ORIGIN_ATTR  # no run's token

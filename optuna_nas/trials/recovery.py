@@ -30,6 +30,7 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import BaseTrial, FrozenTrial, TrialState
 
+from optuna_nas import _optuna
 from optuna_nas._interrupts import held_back
 from optuna_nas._locks import machine_lock
 from optuna_nas.artifacts.names import folder_name
@@ -72,7 +73,7 @@ class Unclaimed:
         if trial.intermediate_values or claimed:
             return False
         now = time.monotonic()
-        return now - self._since.setdefault(trial._trial_id, now) > self._seconds
+        return now - self._since.setdefault(_optuna.trial_id(trial), now) > self._seconds
 
 
 def recover_interrupted(
@@ -103,7 +104,7 @@ def recover_interrupted(
         raise ValueError(f"{max_retry=} must not be negative.")
     # Studies that share a name only wait for each other.
     with machine_lock(folder_name(study.study_name)):
-        trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
+        trials = _optuna.storage(study).get_all_trials(_optuna.study_id(study), deepcopy=False)
         gone = [
             trial
             for trial in trials
@@ -131,7 +132,7 @@ def queue_interrupted(trial: BaseTrial) -> None:
     if not isinstance(trial, optuna.Trial):
         return
     with held_back():
-        frozen = trial.storage.get_trial(trial._trial_id)
+        frozen = trial.storage.get_trial(_optuna.trial_id(trial))
         if is_begun(frozen) and requeue(trial.study, frozen, polite=True):
             _logger.info(f"Trial {trial.number} was interrupted and is queued again.")
 
@@ -160,7 +161,8 @@ def _is_set(
     study: optuna.Study, trial: FrozenTrial, state: TrialState, values: tuple[float, ...] | None
 ) -> bool:
     try:
-        return study._storage.set_trial_state_values(trial._trial_id, state, values)
+        storage = _optuna.storage(study)
+        return storage.set_trial_state_values(_optuna.trial_id(trial), state, values)
     except UpdateFinishedTrialError:  # another host's heartbeat was faster
         return False
 
@@ -178,6 +180,6 @@ def _take_up(study: optuna.Study, trial: FrozenTrial, max_retry: int, polite: bo
 def _is_abandoned(study: optuna.Study, trial: FrozenTrial) -> bool:
     """Whether a RUNNING trial's worker was on this machine and is gone."""
     fate = worker_fate(trial)
-    return fate == Fate.GONE or (
-        fate == Fate.RESTARTED and not has_heartbeat(study._storage, trial._trial_id)
-    )
+    if fate == Fate.RESTARTED:
+        return not has_heartbeat(_optuna.storage(study), _optuna.trial_id(trial))
+    return fate == Fate.GONE

@@ -35,6 +35,7 @@ import optuna
 import torch
 from optuna.trial import BaseTrial
 
+from optuna_nas import _optuna
 from optuna_nas._interrupts import check_interrupted, held_back
 from optuna_nas.artifacts import ArtifactPlace, open_artifacts
 from optuna_nas.storages.retries import REASON_ATTR, remember_outcome
@@ -109,12 +110,12 @@ class TrialRun:
 
     def _register(self, trial: optuna.Trial, settings: Mapping[str, Any]) -> None:
         """Say which process runs the trial, and find the run it belongs to and its checkpoint."""
-        frozen = trial.storage.get_trial(trial._trial_id)
+        frozen = trial.storage.get_trial(_optuna.trial_id(trial))
         run = frozen.system_attrs.get(RUN_ATTR) or uuid4().hex
         trial.storage.set_trial_system_attr(
-            trial._trial_id, WORKER_ATTR, worker_identity(trial.number)
+            _optuna.trial_id(trial), WORKER_ATTR, worker_identity(trial.number)
         )
-        trial.storage.set_trial_system_attr(trial._trial_id, RUN_ATTR, run)
+        trial.storage.set_trial_system_attr(_optuna.trial_id(trial), RUN_ATTR, run)
         self._known_epochs = frozenset(frozen.intermediate_values)
         self.origin = origin(trial.study, frozen)
         if self._place is not None:

@@ -19,6 +19,7 @@ from typing import Any
 import optuna
 import torch
 
+from optuna_nas import _optuna
 from optuna_nas._attributes import as_number
 from optuna_nas._ranking import Standing, ranking
 from optuna_nas.artifacts import ArtifactPlace, open_artifacts
@@ -55,7 +56,7 @@ def keep_weights(
         ValueError: If there are not as many values as directions.
         OSError: If the file cannot be written.
     """
-    study, frozen = trial.study, trial.storage.get_trial(trial._trial_id)
+    study, frozen = trial.study, trial.storage.get_trial(_optuna.trial_id(trial))
     for number in retry_history(frozen):  # killed after it kept the same weights
         _forget(place, study, number)
     standing = Standing.of(frozen, values, study.directions)
@@ -124,7 +125,7 @@ def _holder(study: optuna.Study, number: int) -> int:
 
 def _kept(study: optuna.Study) -> dict[int, Standing]:
     """How good the trials are whose weights are kept, by number."""
-    attributes = study._storage.get_study_system_attrs(study._study_id)
+    attributes = _optuna.storage(study).get_study_system_attrs(_optuna.study_id(study))
     kept = {}
     for name, stored in attributes.items():
         number = name.removeprefix(_KEPT_ATTR)
@@ -147,7 +148,8 @@ def _read(stored: object, objectives: int) -> Standing | None:
 def _remember(study: optuna.Study, number: int, standing: Standing | None) -> None:
     """Say how good the trial is whose weights are kept, None if they no longer are."""
     stored = None if standing is None else [*standing.losses, standing.violation]
-    study._storage.set_study_system_attr(study._study_id, f"{_KEPT_ATTR}{number}", stored)
+    storage = _optuna.storage(study)
+    storage.set_study_system_attr(_optuna.study_id(study), f"{_KEPT_ATTR}{number}", stored)
 
 
 def _forget(place: ArtifactPlace, study: optuna.Study, number: int) -> None:
@@ -160,9 +162,9 @@ def _is_current(header: Mapping[str, Any], study: optuna.Study) -> bool:
     """Whether a file belongs to this study, rather than to an older one of the same name."""
     if (header.get("kind"), header.get("study")) != ("weights", study.study_name):
         return False
-    storage, number = study._storage, header["trial"]
+    storage, number = _optuna.storage(study), header["trial"]
     try:
-        trial_id = storage.get_trial_id_from_study_id_trial_number(study._study_id, number)
+        trial_id = storage.get_trial_id_from_study_id_trial_number(_optuna.study_id(study), number)
     except KeyError:
         return False
     return bool(storage.get_trial_system_attrs(trial_id).get(RUN_ATTR) == header["run"])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from optuna.trial import TrialState
 
+from optuna_nas import _optuna
 from optuna_nas._accuracy import Examples, examples_of, standard_error
 from optuna_nas._attributes import as_number, read_list, read_number, read_text
 from optuna_nas._ranking import is_feasible, ranked_trials
@@ -124,7 +125,7 @@ def ranked_records(study: optuna.Study, records: Sequence[TrialRecord]) -> list[
 
 def objective_names(study: optuna.Study) -> list[str]:
     """Return the name of each objective, as the study has them or numbered."""
-    stored = study._storage.get_study_system_attrs(study._study_id)
+    stored = _optuna.storage(study).get_study_system_attrs(_optuna.study_id(study))
     names = read_list(stored, "study:metric_names", str)
     if len(names) == len(study.directions):
         return names

@@ -29,6 +29,7 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 from plotly.offline import get_plotlyjs
 
+from optuna_nas import _optuna
 from optuna_nas._checks import user_path
 from optuna_nas._ranking import direction_signs
 from optuna_nas._text import printable
@@ -228,7 +229,7 @@ def _published(
     trial = study.get_trials(deepcopy=False)[record.number]
     ids = {
         meta.filename: meta.artifact_id
-        for meta in get_all_artifact_meta(trial, storage=study._storage)
+        for meta in get_all_artifact_meta(trial, storage=_optuna.storage(study))
     }
     found = []
     for name, heading in parts.published.items():
