@@ -27,9 +27,8 @@ def unless_deleted(study: optuna.Study) -> Iterator[None]:
         yield
     except Exception as error:  # a `KeyError`, or what Optuna or the database makes of it
         try:
-            _optuna.storage(study).get_study_user_attrs(
-                _optuna.study_id(study)
-            )  # which no cache answers
+            storage = _optuna.storage(study)
+            storage.get_study_user_attrs(_optuna.study_id(study))  # which no cache answers
         except KeyError:
             raise UserError(f"The study {study.study_name!r} was deleted while it ran.") from error
         raise

@@ -18,7 +18,7 @@ def has_heartbeat(storage: BaseStorage, trial_id: int) -> bool:
     if not isinstance(backend, RDBStorage) or backend.heartbeat_interval is None:
         return False
     with backend.scoped_session() as session:
-        return _optuna._optuna.TrialHeartbeatModel.where_trial_id(trial_id, session) is not None
+        return _optuna.TrialHeartbeatModel.where_trial_id(trial_id, session) is not None
 
 
 def database_time(storage: RDBStorage) -> datetime:
