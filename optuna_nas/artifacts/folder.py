@@ -63,8 +63,18 @@ class LocalFile(StoredFile):
     def lock(self) -> Iterator[None]:
         """Let one process of all that see the folder go on."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{self.path}.lock"):
+        lock = FileLock(f"{self.path}.lock", mode=0o666)  # users may share the folder
+        try:
+            lock.acquire()
+        except PermissionError as error:
+            raise OSError(
+                f"The lock {lock.lock_file!r} is another user's, and not yours to take: have it "
+                "made writable or removed, or use another folder."
+            ) from error
+        try:
             yield
+        finally:
+            lock.release()
 
 
 @dataclass(frozen=True)

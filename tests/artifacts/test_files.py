@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from optuna_nas._locks import boot
 from optuna_nas.artifacts import ArtifactFolder
@@ -145,3 +146,21 @@ def test_a_temporary_folder_is_private_and_gone(tmp_path: Path) -> None:
         assert folder.parent == tmp_path
         assert os.name != "posix" or folder.stat().st_mode & 0o777 == 0o700
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_lock_of_another_user_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = ArtifactFolder(tmp_path).file("warm-starts/a.safetensors")
+    with file.lock():
+        pass
+
+    def refuse(lock: FileLock, *ignored: object) -> None:
+        raise PermissionError(13, "Permission denied", lock.lock_file)
+
+    monkeypatch.setattr(FileLock, "acquire", refuse)
+    with (
+        pytest.raises(OSError, match=r"a\.safetensors\.lock' is another user's"),
+        file.lock(),
+    ):
+        pass
