@@ -50,7 +50,7 @@ def _options(
 ) -> None: ...
 
 
-_ALIASES = {"folder": "output", "path": "output", "size": "ensemble_size"}
+_ALIASES = {"folder": "output", "path": "output", "size": "ensemble_size", "source": "data"}
 """What functions call what the command line calls otherwise."""
 
 
