@@ -88,8 +88,12 @@ class BananasSampler(ArchitectureSampler):
     """BANANAS, a model-based search, with defaults that depart from the paper's.
 
     The paper's own setting is :meth:`BananasSampler.published`. The default has another encoding,
-    predictor, target and other candidates, and fits for every two trials instead of ten: DEPARTURE
-    (docs/bananas.md). Each component is a small object, or the name of one with its defaults.
+    predictor, target and other candidates, and fits for every two trials at first, not for ten. On
+    NAS-Bench-201 its mean regret after 50 trials is 15 to 28 % of that of the paper's setting, and
+    after 100 trials it has found the best cell in 97 to 100 % of the runs, the paper's in 37 to
+    80 % (docs/bananas.md, *Measured*).
+
+    Each component is a small object, or the name of one with its defaults.
 
     Args:
         space: The search space; None finds it on the study, or searches the study's parameters
