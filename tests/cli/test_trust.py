@@ -75,17 +75,22 @@ def test_looking_at_a_study_imports_nothing(
 
 @pytest.mark.parametrize("name", ["space", "sampler"])
 def test_a_search_imports_what_the_command_names(
-    tmp_path: Path, own_cells: Path, command: Command, name: str
+    tmp_path: Path,
+    own_cells: Path,
+    command: Command,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("optuna_nas.cli.search.run", lambda *_, **__: None)
     value = {"space": "own_cells:space", "sampler": "own_cells:Sampler"}[name]
     study_of(tmp_path, **{name: value})
-    code, _, err = command("search", "--trials=1")
+    code, _, err = command("search", "--trials=2")
     assert code == 2 and f"--{name} of the study is '{value}'" in err
     assert not own_cells.exists()
     # Another name on the command line does not open the door for the one that is stored.
-    code, _, err = command("search", "--trials=1", "--objective=cell-cnn", "--pruner=none")
+    code, _, err = command("search", "--trials=2", "--objective=cell-cnn", "--pruner=none")
     assert code == 2 and not own_cells.exists()
-    command("search", "--trials=1", f"--{name}={value}")
+    command("search", "--trials=2", f"--{name}={value}")
     assert own_cells.exists()
 
 
