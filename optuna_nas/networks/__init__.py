@@ -14,7 +14,7 @@ from optuna_nas.networks.cell_network import CellNetwork
 from optuna_nas.networks.darts import AUXILIARY_WEIGHT, DROP_PATH_PROBABILITY, DARTSNetwork
 from optuna_nas.networks.edge_nes import EdgeNESNetwork
 from optuna_nas.networks.ensemble import EnsembleNetwork
-from optuna_nas.networks.layer_stack import find_layer_stack, thin
+from optuna_nas.networks.layer_stack import check_thinnable, find_layer_stack, thin
 from optuna_nas.networks.measure import count_macs, count_parameters
 from optuna_nas.networks.nasbench101 import NASBench101Network, compute_vertex_channels
 from optuna_nas.networks.operations import (
@@ -36,6 +36,7 @@ __all__ = [
     "NetworkOptions",
     "OperationFactory",
     "build_network",
+    "check_thinnable",
     "compute_vertex_channels",
     "count_macs",
     "count_parameters",

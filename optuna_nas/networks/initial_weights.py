@@ -61,6 +61,25 @@ class DrawnFrom(TorchDispatchMode):
         return func(*args, **given)
 
 
+class WithoutInitialValues(TorchDispatchMode):
+    """In the block, this thread's random fillings are left out: the values are set afterwards."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Run an operation, unless it fills its first argument with random values."""
+        if torch.Tag.nondeterministic_seeded in func.tags and func._schema.is_mutable:
+            return args[0]
+        return func(*args, **dict(kwargs or {}))
+
+
 @cache
 def _with_generator(operation: Any) -> Any:
     """The form of a random operation that takes a generator; None of any other operation."""

@@ -6,6 +6,7 @@ operation applied to a value. Then
 - `none`, and any operation on an empty sum, adds nothing;
 - `skip_connect` adds the source's own terms, so chains of skips disappear;
 - an operation without weights gives the same term whenever it is applied to the same value;
+- average pooling is linear: of a sum it is the sum of the averages of its terms;
 - an operation with weights gives a new term each time, because its weights are its own;
 - terms that do not reach the output (dead edges) are not looked at.
 
@@ -23,6 +24,9 @@ ZERO = "none"
 IDENTITY = "skip_connect"
 WEIGHTLESS = frozenset({"avg_pool_3x3", "max_pool_3x3"})
 """Operations of the published spaces that have no weights."""
+
+LINEAR = frozenset({"avg_pool_3x3"})
+"""Those of them that may be taken of each term of a sum instead of the whole."""
 
 Value = tuple[tuple[int, int], ...]
 """A sum: pairs of term and multiplicity, sorted."""
@@ -61,6 +65,10 @@ class Folding:
             return value
         if operation not in self._weightless:
             return ((self._term(operation, value), 1),)
+        if operation in LINEAR and (len(value) > 1 or value[0][1] > 1):
+            return tuple(
+                sorted((self.apply(operation, ((term, 1),))[0][0], count) for term, count in value)
+            )
         if (operation, value) not in self._shared:
             self._shared[operation, value] = self._term(operation, value)
         return ((self._shared[operation, value], 1),)

@@ -17,14 +17,17 @@ from transformers import (
     BertForSequenceClassification,
     DistilBertConfig,
     ElectraConfig,
+    EsmConfig,
     GPT2Config,
+    GPTNeoConfig,
+    LongformerConfig,
     ModernBertConfig,
     PretrainedConfig,
     Qwen2Config,
     RobertaConfig,
 )
 
-from optuna_nas.networks import count_parameters, find_layer_stack, thin
+from optuna_nas.networks import check_thinnable, count_parameters, find_layer_stack, thin
 
 SMALL: dict[str, Any] = {
     "hidden_size": 32,
@@ -206,3 +209,74 @@ def test_wrong_layers(kept: list[int]) -> None:
     model = classifier(CONFIGS["bert.encoder.layer"])
     with pytest.raises(ValueError, match=r"^`kept` is .*; allowed .* from 0 to 4\."):
         thin(model, kept)
+
+
+BY_NUMBER: dict[str, PretrainedConfig] = {
+    "a scale": GPT2Config(
+        n_embd=32,
+        n_layer=5,
+        n_head=4,
+        vocab_size=60,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+        scale_attn_by_inverse_layer_idx=True,
+        initializer_range=0.5,
+    ),
+    "kinds by turns": GPTNeoConfig(
+        hidden_size=32,
+        num_layers=5,
+        num_heads=4,
+        vocab_size=60,
+        attention_types=[[["global", "local"], 2], [["local"], 1]],
+        window_size=2,
+        pad_token_id=0,
+        initializer_range=0.5,
+    ),
+    "a list by another name": LongformerConfig(**SMALL, attention_window=[4, 4, 8, 8, 16]),
+}
+
+
+@pytest.mark.parametrize("kind", BY_NUMBER)
+@torch.inference_mode()
+def test_what_follows_from_a_layers_number_is_that_of_the_loaded_model(
+    kind: str, tokens: torch.Tensor, tmp_path: Path
+) -> None:
+    model = classifier(BY_NUMBER[kind])
+    torch.testing.assert_close(thin(model, range(5))(tokens).logits, model(tokens).logits)
+    check_thinnable(model)
+    thinned = thin(model, [0, 2, 4])
+    thinned.save_pretrained(tmp_path)
+    again = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
+    torch.testing.assert_close(again(tokens).logits, thinned(tokens).logits)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (
+            EsmConfig(**SMALL, mask_token_id=3),
+            "other tensors .* esm.contact_head.regression.weight",
+        ),
+    ],
+    ids=["a head as wide as the layers are many"],
+)
+def test_models_that_could_not_be_loaded_are_refused(
+    config: PretrainedConfig, message: str
+) -> None:
+    model = classifier(config)
+    for refuse in (check_thinnable, lambda found: thin(found, [0, 2, 3])):
+        with pytest.raises(ValueError, match=message):
+            refuse(model)
+    count = model.config.num_hidden_layers
+    assert thin(model, range(count)).config.num_hidden_layers == count  # nothing is dropped
+
+
+def test_frozen_weights_stay_frozen_and_no_number_is_drawn() -> None:
+    model = classifier(CONFIGS["bert.encoder.layer"])
+    model.bert.embeddings.requires_grad_(False)
+    state = torch.get_rng_state()
+    thinned = thin(model, [1, 3])
+    assert torch.equal(torch.get_rng_state(), state)
+    frozen = {name for name, p in thinned.named_parameters() if not p.requires_grad}
+    assert frozen == {n for n, p in model.named_parameters() if not p.requires_grad}

@@ -75,7 +75,7 @@ def test_what_a_trial_logs(small: Small, good_cell: Architecture, tmp_path: Path
     assert 0 < attributes.pop("seconds") < time.perf_counter() - started
     correct = 40 * attributes.pop("test_accuracy")
     assert correct == pytest.approx(round(correct)) and 0 <= correct <= 40
-    assert attributes == {}
+    assert attributes == {"validation_images": 60, "test_images": 40}
 
 
 def test_what_a_trial_shows_and_keeps(

@@ -119,15 +119,44 @@ def function_graph() -> FunctionGraph:
         used = set(ends).union(*(nx.ancestors(graph, end) for end in ends))
         graph.remove_nodes_from([v for v in list(graph) if v not in fed & used | set(ends)])
         # An empty output still counts as a part of the concatenation.
-        while twins := _twins(graph, weightless):
-            first, second = twins
-            for reader in graph.succ[second]:
-                known = graph.edges[first, reader]["count"] if reader in graph.succ[first] else 0
-                graph.add_edge(first, reader, count=known + graph.edges[second, reader]["count"])
-            graph.remove_node(second)
+        while _average_each_term(graph) or _merge_twins(graph, weightless):
+            pass
         return graph
 
     return build
+
+
+def _read(graph: nx.DiGraph[int], vertex: int, reader: int, count: int) -> None:
+    known = graph.edges[vertex, reader]["count"] if reader in graph.succ[vertex] else 0
+    graph.add_edge(vertex, reader, count=known + count)
+
+
+def _average_each_term(graph: nx.DiGraph[int]) -> bool:
+    """Replace the average of one sum by the sum of averages; whether there was one."""
+    for vertex in list(graph):
+        read = {u: graph.edges[u, vertex]["count"] for u in graph.pred[vertex]}
+        if graph.nodes[vertex]["label"] == "avg_pool_3x3" and sum(read.values()) > 1:
+            for u, count in read.items():
+                single = max(graph) + 1
+                graph.add_node(single, label="avg_pool_3x3")
+                graph.add_edge(u, single, count=1)
+                for reader in list(graph.succ[vertex]):
+                    _read(graph, single, reader, count * graph.edges[vertex, reader]["count"])
+            graph.remove_node(vertex)
+            return True
+    return False
+
+
+def _merge_twins(graph: nx.DiGraph[int], weightless: Collection[str]) -> bool:
+    """Let one of two vertices that compute the same stand for both; whether there were two."""
+    twins = _twins(graph, weightless)
+    if twins is None:
+        return False
+    first, second = twins
+    for reader in list(graph.succ[second]):
+        _read(graph, first, reader, graph.edges[second, reader]["count"])
+    graph.remove_node(second)
+    return True
 
 
 def _twins(graph: nx.DiGraph[int], weightless: Collection[str]) -> tuple[int, int] | None:

@@ -36,8 +36,7 @@ from optuna_nas.data import TextData, load_text
 from optuna_nas.data.few import warn_of_few
 from optuna_nas.export.measured import Accuracies, check_measured, share_correct
 from optuna_nas.export.onnx_file import require_onnx
-from optuna_nas.networks import count_parameters
-from optuna_nas.networks.layer_stack import thin
+from optuna_nas.networks import count_parameters, thin
 from optuna_nas.objectives.directions import check_directions
 from optuna_nas.objectives.layer_drop_bert.checks import (
     check_length,

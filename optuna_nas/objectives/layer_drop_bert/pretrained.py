@@ -14,9 +14,8 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from optuna_nas._checks import user_path
 from optuna_nas._hub import asking_hub, near_local, one_line
-from optuna_nas.networks import count_parameters
+from optuna_nas.networks import check_thinnable, count_parameters, find_layer_stack, thin
 from optuna_nas.networks.initial_weights import DrawnFrom
-from optuna_nas.networks.layer_stack import find_layer_stack, thin
 from optuna_nas.objectives.layer_drop_bert.isolation import isolated
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ class Pretrained:
 
         Raises:
             ValueError: Nothing can be loaded from there, the tokenizer cannot pad, or the model
-                has no stack of layers.
+                has no stack of layers that can be dropped.
         """
         if not isinstance(model, (str, Path)) or not str(model):
             raise ValueError(f"`model` is {model!r}; allowed are a folder and a hub id.")
@@ -88,7 +87,7 @@ class Pretrained:
                 f"`model` is {str(model)!r}, whose tokenizer has no padding token; set one and "
                 "save it with the model."
             )
-        find_layer_stack(loaded)
+        check_thinnable(loaded)
         return cls(str(model), loaded.float().eval(), tokenizer)
 
     @cached_property
