@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 
 .PHONY: help
 help:
-	@echo "make demo    install, then search cells for handwritten digits (about 3 minutes)"
+	@echo "make demo    install, then search cells for handwritten digits (about 3 minutes, once installed)"
 	@echo "make test    install, then run all tests"
 	@echo "make check   lint, types and tests: what a change has to pass"
 	@echo "make test-avx2   the networks' tests as on a CPU without AVX-512, with checked memory"
@@ -33,7 +33,10 @@ demo: $(VENV)/.installed
 		--train-size 200 --validation-size 600 --trials 60 --more 5 --workers 2 \
 		--epochs 12 --batch-size 32 --channels 4 --cells 1
 	$(BIN)/optuna-nas report --study demo --storage sqlite:///demo.db
-	@echo "Pictures of every trial in a browser: $(BIN)/optuna-nas dashboard --study demo --storage sqlite:///demo.db"
+	@echo
+	@echo "Where to look:"
+	@echo "  the report             demo-report.html, in a browser"
+	@echo "  each trial's pictures  $(BIN)/optuna-nas dashboard --study demo --storage sqlite:///demo.db"
 	@echo "Run make demo again to go on with the same study."
 
 test: $(VENV)/.installed-dev

@@ -9,7 +9,6 @@ A second call goes on from what is finished.
 
 from __future__ import annotations
 
-import resource
 import shlex
 import subprocess
 from pathlib import Path
@@ -36,28 +35,20 @@ def demo_command() -> list[str]:
     return shlex.split(next(line for line in lines if "optuna-nas search" in line))
 
 
-def searched(folder: Path, seed: int, *others: str) -> tuple[optuna.Study, float]:
-    """Run or finish the demo's search in a folder.
-
-    Returns:
-        The study, and the seconds of CPU that this call took.
-    """
+def searched(folder: Path, seed: int, *others: str) -> optuna.Study:
+    """Run or finish the demo's search in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     command = demo_command()
     command[0] = str(ROOT / command[0])
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([*command, "--seed", str(seed), "--more", "0", *others], cwd=folder, check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    study = optuna.load_study(study_name="demo", storage=f"sqlite:///{folder / 'demo.db'}")
-    return study, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return optuna.load_study(study_name="demo", storage=f"sqlite:///{folder / 'demo.db'}")
 
 
 def row(folder: Path, seed: int) -> Row:
     """Search once, and draw random cells once."""
-    study, seconds = searched(folder / f"search-{seed}", seed)
-    random, _ = searched(
-        folder / f"random-{seed}", seed, "--sampler", "random", "--pruner", "none"
-    )
+    study = searched(folder / f"search-{seed}", seed)
+    drawn = ("--sampler", "random", "--pruner", "none")
+    random = searched(folder / f"random-{seed}", seed, *drawn)
     trials = study.get_trials(deepcopy=False)
     found = study.best_trial.user_attrs["test_accuracy"]
     others = [trial.user_attrs["test_accuracy"] for trial in complete(random.trials)]
@@ -70,7 +61,6 @@ def row(folder: Path, seed: int) -> Row:
         "median random cell": median(others),
         "best random cell": max(others),
         "random cells it beats": mean(found > other for other in others),
-        "CPU seconds": round(seconds, 1),
     }
 
 
