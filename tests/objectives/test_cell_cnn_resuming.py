@@ -101,10 +101,28 @@ def test_ctrl_c_twice(tmp_path: Path, uninterrupted: Path) -> None:
     assert_same_result(tmp_path, 2, uninterrupted)
 
 
-def test_ctrl_c_in_the_first_epoch_leaves_nothing_to_go_on_with(tmp_path: Path) -> None:
+def test_ctrl_c_in_the_first_epoch_begins_the_same_again(
+    tmp_path: Path, uninterrupted: Path
+) -> None:
     with pytest.raises(KeyboardInterrupt), broken_at(1, KeyboardInterrupt()):
         search(tmp_path)
-    assert [t.state.name for t in load(tmp_path).trials] == ["FAIL"]
+    assert [t.state.name for t in load(tmp_path).trials] == ["FAIL", "WAITING"]
+    search(tmp_path)
+    assert_same_result(tmp_path, 1, uninterrupted)
+
+
+def test_ctrl_c_between_the_training_and_its_end_trains_nothing_again(
+    tmp_path: Path, uninterrupted: Path
+) -> None:
+    def interrupt(*arguments: Any, **options: Any) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("optuna_nas.trials.TrialRun.finish", interrupt)
+        search(tmp_path)
+    with broken_at(0, AssertionError("trained again")):
+        search(tmp_path)
+    assert_same_result(tmp_path, 1, uninterrupted)
 
 
 def test_an_error_of_its_own_fails_the_trial_and_keeps_the_checkpoint(tmp_path: Path) -> None:
@@ -150,5 +168,5 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path, change: dict[
 def test_without_a_folder_it_starts_again(tmp_path: Path, uninterrupted: Path) -> None:
     with pytest.raises(KeyboardInterrupt), broken_at(3 * STEPS, KeyboardInterrupt()):
         search(tmp_path, artifacts=None)
-    assert [t.state.name for t in load(tmp_path).trials] == ["FAIL"]
+    assert [t.state.name for t in load(tmp_path).trials] == ["FAIL", "WAITING"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["study.db"]
