@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from optuna_nas import _optuna
 from optuna_nas.errors import UserError
 
 if TYPE_CHECKING:
@@ -23,6 +22,8 @@ def unless_deleted(study: optuna.Study) -> Iterator[None]:
     Raises:
         UserError: It was deleted.
     """
+    from optuna_nas import _optuna
+
     try:
         yield
     except Exception as error:  # a `KeyError`, or what Optuna or the database makes of it

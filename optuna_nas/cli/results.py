@@ -16,7 +16,6 @@ from rich.markup import escape
 from rich.table import Column, Table
 from rich.text import Text
 
-from optuna_nas import _optuna
 from optuna_nas._attributes import read_number, read_text
 from optuna_nas._text import one_line
 from optuna_nas.cli.mending import mendable
@@ -153,6 +152,7 @@ def dashboard(
     """Show the studies of a storage, with pictures, in optuna-dashboard."""
     import optuna_dashboard
 
+    from optuna_nas import _optuna
     from optuna_nas.artifacts import open_artifacts
     from optuna_nas.cli.studies import load_study
     from optuna_nas.cli.trust import is_here

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from optuna_nas import _optuna
 from optuna_nas._interrupts import check_interrupted
 from optuna_nas.cli.deletion import unless_deleted
 from optuna_nas.cli.interrupts import INTERRUPTED_CODE, interruptible
@@ -140,6 +139,7 @@ class _Claiming:
         self.trial: optuna.Trial | None = None
 
     def __call__(self, trial: optuna.Trial) -> float | Sequence[float]:
+        from optuna_nas import _optuna
         from optuna_nas.trials.recovery import (
             WORKER_ATTR,
             queued_if_interrupted,
@@ -160,6 +160,8 @@ def _run_trial(study: optuna.Study, objective: _Claiming, failures: _Failures) -
     others, and its trial goes on elsewhere.
     """
     from optuna.exceptions import UpdateFinishedTrialError
+
+    from optuna_nas import _optuna
 
     objective.trial = None
     try:
