@@ -202,7 +202,7 @@ def show_best(console: Console, study: optuna.Study, parts: ReportParts) -> bool
     record = records[trial.number]
     console.print(_facts(study, trial, record, parts))
     if level := level_words(record, records):
-        console.print(level, highlight=False)
+        console.print(level, highlight=False, soft_wrap=True)
     text = _architecture(study, trial)
     console.print(text, soft_wrap=True, markup=False, highlight=False)
     console.print()
