@@ -180,7 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         name,
         f"DARTS in {type(space).__name__}",
         f"{images['train']} training, {images['validation']} validation and {images['test']} test "
-        f"images; a search of {objective.search.epochs} epochs, a training of "
+        f"images; a search of {chosen.search_epochs} epochs, a training of "
         f"{objective_of_cells.epochs}. {summary(rows)}",
         rows,
     )

@@ -14,9 +14,30 @@ twice would make it one pixel smaller.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What is done to each training batch.
+
+    Attributes:
+        flip: Whether images are mirrored at random.
+        crop_padding: Pixels of padding before the random crop; 0 for none.
+        cutout: Side of the square that is blanked; 0 for none.
+    """
+
+    flip: bool
+    crop_padding: int
+    cutout: int
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Augment a batch, see :func:`augment`."""
+        return augment(images, generator, **vars(self))
 
 
 def augment(

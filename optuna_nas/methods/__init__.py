@@ -1,29 +1,100 @@
-"""How an architecture is learnt on shared weights."""
+"""How an architecture is learnt on shared weights: methods, and the choices they are made of.
+
+Names are loaded when they are first used: the options of methods, in `presets`, are known without
+torch.
+"""
 
 from __future__ import annotations
 
-import optuna_nas._trains  # noqa: F401 (before torch is imported)
-from optuna_nas.methods.bilevel import Unrolled, architecture_gradient
-from optuna_nas.methods.edge_nes import (
-    ArchitectureHypernetwork,
-    EdgePenalty,
-    PiecewiseLinear,
-    SharedEdges,
-    common_edges,
-)
-from optuna_nas.methods.parameters import ArchitectureParameters
-from optuna_nas.methods.relaxation import GumbelSoftmax, Relaxation, Softmax
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from optuna_nas.methods.bilevel import Unrolled, architecture_gradient
+    from optuna_nas.methods.edge_nes import (
+        ArchitectureHypernetwork,
+        EdgePenalty,
+        PiecewiseLinear,
+        SharedEdges,
+        common_edges,
+    )
+    from optuna_nas.methods.engine import Engine
+    from optuna_nas.methods.execution import AllOperations, PartialChannels, SampledOperations
+    from optuna_nas.methods.method import Method, free_parameters
+    from optuna_nas.methods.options import option
+    from optuna_nas.methods.parameters import ArchitectureParameters
+    from optuna_nas.methods.presets import METHODS
+    from optuna_nas.methods.relaxation import (
+        GumbelSoftmax,
+        HardGumbel,
+        Relaxation,
+        Sigmoid,
+        Softmax,
+    )
+    from optuna_nas.methods.schedule import Schedule
+    from optuna_nas.methods.selection import Strongest
+    from optuna_nas.methods.steps import Bilevel
+    from optuna_nas.methods.trajectory import Trajectory
+
+_MODULES = {
+    "bilevel": ("Unrolled", "architecture_gradient"),
+    "edge_nes": (
+        "ArchitectureHypernetwork",
+        "EdgePenalty",
+        "PiecewiseLinear",
+        "SharedEdges",
+        "common_edges",
+    ),
+    "engine": ("Engine",),
+    "execution": ("AllOperations", "PartialChannels", "SampledOperations"),
+    "method": ("Method", "free_parameters"),
+    "options": ("option",),
+    "parameters": ("ArchitectureParameters",),
+    "presets": ("METHODS",),
+    "relaxation": ("GumbelSoftmax", "HardGumbel", "Relaxation", "Sigmoid", "Softmax"),
+    "schedule": ("Schedule",),
+    "selection": ("Strongest",),
+    "steps": ("Bilevel",),
+    "trajectory": ("Trajectory",),
+}
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
+    "METHODS",
+    "AllOperations",
     "ArchitectureHypernetwork",
     "ArchitectureParameters",
+    "Bilevel",
     "EdgePenalty",
+    "Engine",
     "GumbelSoftmax",
+    "HardGumbel",
+    "Method",
+    "PartialChannels",
     "PiecewiseLinear",
     "Relaxation",
+    "SampledOperations",
+    "Schedule",
     "SharedEdges",
+    "Sigmoid",
     "Softmax",
+    "Strongest",
+    "Trajectory",
     "Unrolled",
     "architecture_gradient",
     "common_edges",
+    "free_parameters",
+    "option",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import optuna_nas._trains  # noqa: F401 (before torch is imported)
+
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -10,6 +10,7 @@ from torch import nn
 
 from optuna_nas.methods.relaxation import Relaxation
 from optuna_nas.supernets.plan import Edge
+from optuna_nas.supernets.supernet import Weights
 
 _INITIAL_SCALE = 1e-3
 
@@ -74,6 +75,10 @@ class ArchitectureParameters(nn.Module):
                 kind: self._on_edges(kind, self.relaxation.strengths(logits))
                 for kind, logits in self.operations.items()
             }
+
+    def evaluated(self) -> list[Weights]:
+        """The strengths: the supernet is evaluated with all of them at once."""
+        return [self.strengths()]
 
     def _on_edges(self, kind: str, weights: torch.Tensor) -> torch.Tensor:
         if kind not in self.edges:

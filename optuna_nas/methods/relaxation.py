@@ -10,11 +10,13 @@ arXiv:1611.00712, and E. Jang, S. Gu, B. Poole, ICLR 2017, arXiv:1611.01144.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
-
-import torch
+from typing import TYPE_CHECKING, Protocol
 
 from optuna_nas._checks import checked_positive
+from optuna_nas.methods.options import option
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Relaxation(Protocol):
@@ -68,8 +70,10 @@ class GumbelSoftmax:
         ValueError: A temperature is not positive.
     """
 
-    temperature: float = 1.0
-    final_temperature: float | None = None
+    temperature: float = option(1.0, "Temperature of the samples in the beginning.", tunable=True)
+    final_temperature: float | None = option(
+        None, "What it falls or rises to linearly.", kind=float, tunable=True
+    )
 
     def __post_init__(self) -> None:
         checked_positive("temperature", self.temperature)
@@ -80,13 +84,56 @@ class GumbelSoftmax:
         self, logits: torch.Tensor, generator: torch.Generator, progress: float
     ) -> torch.Tensor:
         """One sample for each row of `choices options`."""
+        noisy = logits + gumbel_noise(logits, generator)
+        return (noisy / self.temperature_at(progress)).softmax(dim=-1)
+
+    def temperature_at(self, progress: float) -> float:
+        """The temperature after this share of the training, from 0 to 1."""
         final = self.temperature if self.final_temperature is None else self.final_temperature
-        temperature = self.temperature + (final - self.temperature) * progress
-        return ((logits + gumbel_noise(logits, generator)) / temperature).softmax(dim=-1)
+        return self.temperature + (final - self.temperature) * progress
 
     def strengths(self, logits: torch.Tensor) -> torch.Tensor:
         """The probability of each option."""
         return logits.softmax(dim=-1)
+
+
+@dataclass(frozen=True)
+class HardGumbel(GumbelSoftmax):
+    """A sample of one option, with the gradient of the concrete distribution: straight through.
+
+    The weights are one-hot, at the option with the largest of `logits + Gumbel noise`; their
+    gradient is that of the softmax of the same at the temperature t.
+
+    Reference: X. Dong, Y. Yang, "Searching for a Robust Neural Architecture in Four GPU Hours",
+    CVPR 2019, arXiv:1910.04465.
+    """
+
+    def weights(
+        self, logits: torch.Tensor, generator: torch.Generator, progress: float
+    ) -> torch.Tensor:
+        """One one-hot sample for each row of `choices options`."""
+        soft = super().weights(logits, generator, progress)
+        hard = soft.detach().new_zeros(soft.shape)
+        hard.scatter_(-1, soft.detach().argmax(dim=-1, keepdim=True), 1.0)
+        return hard + (soft - soft.detach())  # exactly 0 or 1
+
+
+@dataclass(frozen=True)
+class Sigmoid:
+    """The sigmoid of each parameter: options do not compete.
+
+    Reference: X. Chu et al., "Fair DARTS", ECCV 2020, arXiv:1911.12126.
+    """
+
+    def weights(
+        self, logits: torch.Tensor, generator: torch.Generator, progress: float
+    ) -> torch.Tensor:
+        """The sigmoid of `choices options`."""
+        return logits.sigmoid()
+
+    def strengths(self, logits: torch.Tensor) -> torch.Tensor:
+        """The same: nothing is random."""
+        return logits.sigmoid()
 
 
 def gumbel_noise(logits: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -96,6 +143,8 @@ def gumbel_noise(logits: torch.Tensor, generator: torch.Generator) -> torch.Tens
         logits: What the noise is to be added to.
         generator: Where random numbers come from, on the CPU.
     """
+    import torch
+
     uniform = torch.rand(logits.shape, generator=generator, dtype=torch.float64)
     uniform = uniform.clamp_min(torch.finfo(torch.float64).tiny)
     return -torch.log(-torch.log(uniform)).to(logits)

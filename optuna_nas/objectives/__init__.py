@@ -12,9 +12,10 @@ from optuna_nas._extras import require_training
 
 if TYPE_CHECKING:
     from optuna_nas.objectives.cell_cnn import CellCNN
-    from optuna_nas.objectives.darts import Darts, derived_params
+    from optuna_nas.objectives.darts import Darts
     from optuna_nas.objectives.edge_nes import EdgeNES, EnsembleSearch
     from optuna_nas.objectives.layer_drop_bert import LayerDropBert
+    from optuna_nas.objectives.one_shot import OneShotSearch, derived_params
     from optuna_nas.objectives.tabular import (
         LayerDropTable,
         NASBench101,
@@ -31,6 +32,7 @@ __all__ = [
     "LayerDropTable",
     "NASBench101",
     "NASBench201",
+    "OneShotSearch",
     "TabularBenchmark",
     "derived_params",
 ]
@@ -44,8 +46,9 @@ _MODULES = {
     "LayerDropTable": "tabular",
     "NASBench101": "tabular",
     "NASBench201": "tabular",
+    "OneShotSearch": "one_shot",
     "TabularBenchmark": "tabular",
-    "derived_params": "darts",
+    "derived_params": "one_shot",
 }
 
 

@@ -29,20 +29,16 @@ import torch
 from optuna_nas._checks import checked_integer, checked_positive, checked_share
 from optuna_nas.artifacts import ArtifactPlace, open_artifacts
 from optuna_nas.data import ImageData, load_images
+from optuna_nas.data.augmentation import Augmentation
 from optuna_nas.data.few import warn_of_few
 from optuna_nas.networks import build_network, count_macs, count_parameters, operation
 from optuna_nas.objectives.devices import usable_device
 from optuna_nas.objectives.directions import check_directions
 from optuna_nas.objectives.pictures import publish_learning_curve
-from optuna_nas.objectives.training import (
-    Augmentation,
-    DivergedError,
-    Trainer,
-    accuracy,
-    chosen_augmentation,
-)
+from optuna_nas.objectives.training import Trainer, accuracy, chosen_augmentation
 from optuna_nas.spaces import SearchSpace
 from optuna_nas.trials import TrialRun, queued_if_interrupted
+from optuna_nas.trials.divergence import DivergedError
 from optuna_nas.visualization.cells import cell_svg
 
 if TYPE_CHECKING:

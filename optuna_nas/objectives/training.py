@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,33 +16,16 @@ import torch.nn.functional as F
 from torch import nn
 
 from optuna_nas._checks import checked_integer
-from optuna_nas.data import augment, batches
+from optuna_nas.data import batches
+from optuna_nas.data.augmentation import Augmentation
 from optuna_nas.networks import AUXILIARY_WEIGHT
+from optuna_nas.trials.divergence import DivergedError
 
 if TYPE_CHECKING:
     from optuna_nas.data import ImageData, ImageSplit
 
 _WARMUP_SHARE = 0.1
 _EVALUATION_BATCH = 512
-
-
-class DivergedError(RuntimeError):
-    """The training loss, or what the network says, is not finite any more."""
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """What is done to each training batch (see :func:`optuna_nas.data.augment`).
-
-    Attributes:
-        flip: Whether images are mirrored at random.
-        crop_padding: Pixels of padding before the random crop; 0 for none.
-        cutout: Side of the square that is blanked; 0 for none.
-    """
-
-    flip: bool
-    crop_padding: int
-    cutout: int
 
 
 def chosen_augmentation(
@@ -132,7 +114,7 @@ class Trainer:
         for images, labels in batches(self._train, self._batch_size, self._generator):
             for group in self._optimizer.param_groups:
                 group["lr"] = self._learning_rate()
-            augmented = augment(images, self._generator, **vars(self._augmentation))
+            augmented = self._augmentation(images, self._generator)
             loss = _loss(self._network(augmented), labels)
             self._optimizer.zero_grad()
             if loss.requires_grad:  # a network without live parameters cannot learn

@@ -14,8 +14,10 @@ from optuna_nas.supernets.derivation import (
 from optuna_nas.supernets.edge_nes_supernet import EdgeNESSupernet
 from optuna_nas.supernets.mixture import EdgeValues, Mixture
 from optuna_nas.supernets.plan import Edge
+from optuna_nas.supernets.relaxed_network import RelaxedNetwork
 from optuna_nas.supernets.supernet import (
     Supernet,
+    SupernetSize,
     Weights,
     build_supernet,
     frozen_statistics,
@@ -30,7 +32,9 @@ __all__ = [
     "EdgeValues",
     "MixedCell",
     "Mixture",
+    "RelaxedNetwork",
     "Supernet",
+    "SupernetSize",
     "Weights",
     "build_supernet",
     "cell_edges",

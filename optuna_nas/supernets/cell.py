@@ -1,4 +1,9 @@
-"""The cell of a supernet: every node reads all nodes before it, over mixed operations."""
+"""The cell of a supernet: every node reads all nodes before it, over mixed operations.
+
+With partial channels, as in PC-DARTS, the first of every K channels go through the operations; the
+others pass every edge as they are, or pooled where the stride is 2, times the sum of the edge's
+weights. A node's channels are shuffled, so that the next edge mixes others.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from optuna_nas.supernets.depthwise import join_phases
@@ -35,12 +41,13 @@ class MixedCell(nn.Module):
         stride: The stride of the edges that leave an input, 1 or 2.
         pool_norm: Whether a pooling is followed by batch norm.
         outputs: The nodes that the cell gives; None for all behind the inputs.
+        partial_channels: Of so many channels one goes through the operations.
 
     Attributes:
         edges: The edges, in the order of the weights' rows.
 
     Raises:
-        ValueError: An operation is unknown.
+        ValueError: An operation is unknown, or the channels cannot be divided so.
     """
 
     def __init__(
@@ -53,8 +60,16 @@ class MixedCell(nn.Module):
         stride: int = 1,
         pool_norm: bool = False,
         outputs: Sequence[int] | None = None,
+        partial_channels: int = 1,
     ) -> None:
         super().__init__()
+        if channels % partial_channels:
+            raise ValueError(
+                f"`partial_channels` is {partial_channels}, but a node has {channels} channels; "
+                "allowed is what divides them: use more `channels`."
+            )
+        self.mixed = channels // partial_channels
+        self.partial_channels = partial_channels
         self.inputs = inputs
         self.nodes = nodes
         self.channels = channels
@@ -70,7 +85,7 @@ class MixedCell(nn.Module):
             Mixture(
                 operations,
                 len(rows),
-                channels,
+                self.mixed,
                 stride if source < inputs else 1,
                 pool_norm=pool_norm,
             )
@@ -104,13 +119,22 @@ class MixedCell(nn.Module):
         values = list(inputs)
         size = [-(-side // self.stride) for side in values[0].shape[2:]]
         arriving: list[list[EdgeValues]] = [[] for _ in range(self.nodes)]
+        passing: list[list[torch.Tensor]] = [[] for _ in range(self.nodes)]
         for source, mixture in enumerate(self.mixtures):
             if source >= self.inputs:
-                values.append(_sum(arriving[source], size))
-            edges = mixture(values[source], weights[self._leaving[source]])
-            for target, edge in zip(self._targets[source], edges, strict=True):
+                values.append(self._joined(_sum(arriving[source], size), passing[source]))
+            x, rows = values[source], self._leaving[source]
+            for target, edge in zip(
+                self._targets[source], mixture(self._part(x), weights[rows]), strict=True
+            ):
                 arriving[target].append(edge)
-        values.append(_sum(arriving[-1], size))
+            if self.partial_channels > 1:
+                rest = self._rest(x, source)
+                for target, factor in zip(
+                    self._targets[source], weights[rows].sum(dim=1), strict=True
+                ):
+                    passing[target].append(rest * factor)
+        values.append(self._joined(_sum(arriving[-1], size), passing[-1]))
         return [values[node] for node in self.outputs]
 
     def planned(
@@ -127,16 +151,52 @@ class MixedCell(nn.Module):
             The values of the outputs, `B C H/stride W/stride` each; None where nothing arrives.
         """
         values = dict(inputs)
+        sums: dict[int, torch.Tensor] = {}
+        passing: dict[int, list[torch.Tensor]] = {}
         for source, live in sorted(plan.leaving.items()):
             mixture, rows = self.mixtures[source], self._leaving[source]
             assert isinstance(mixture, Mixture)
+            if source in sums:
+                values[source] = self._joined(sums[source], passing.get(source, []))
+            x = values[source]
             positions = [(rows.index(edge.row), edge) for edge in live]
-            for edge, value in zip(
-                live, mixture.on_edges(values[source], weights, positions), strict=True
-            ):
-                known = values.get(edge.target)
-                values[edge.target] = value if known is None else known + value
-        return [values.get(node) for node in self.outputs]
+            found = mixture.on_edges(self._part(x), weights, positions)
+            for edge, value in zip(live, found, strict=True):
+                known = sums.get(edge.target)
+                sums[edge.target] = value if known is None else known + value
+            if self.partial_channels > 1:
+                rest = self._rest(x, source)
+                for edge in live:
+                    factor = weights[edge.row].sum()
+                    passing.setdefault(edge.target, []).append(rest * factor)
+        return [
+            self._joined(sums[node], passing.get(node, [])) if node in sums else None
+            for node in self.outputs
+        ]
+
+    def _part(self, x: torch.Tensor) -> torch.Tensor:
+        """The channels of a node that go through the operations."""
+        return x if self.partial_channels == 1 else x[:, : self.mixed]
+
+    def _rest(self, x: torch.Tensor, source: int) -> torch.Tensor:
+        """The channels of a node that pass its edges."""
+        rest = x[:, self.mixed :]
+        strided = self.stride == 2 and source < self.inputs
+        return F.max_pool2d(rest, 2, ceil_mode=True) if strided else rest
+
+    def _joined(self, mixed: torch.Tensor, passing: Sequence[torch.Tensor]) -> torch.Tensor:
+        """A node of the channels that were mixed and of those that passed."""
+        if not passing:
+            return mixed
+        whole = torch.cat([mixed, reduce(torch.add, passing)], dim=1)
+        return shuffle_channels(whole, self.partial_channels)
+
+
+def shuffle_channels(x: torch.Tensor, groups: int) -> torch.Tensor:
+    """Deal the channels of `B C H W` out among groups: the first of each group come first."""
+    batch, channels, height, width = x.shape
+    grid = x.reshape(batch, groups, channels // groups, height, width)
+    return grid.transpose(1, 2).reshape(x.shape)
 
 
 def _sum(edges: Sequence[EdgeValues], size: Sequence[int]) -> torch.Tensor:

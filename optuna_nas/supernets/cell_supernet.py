@@ -18,7 +18,7 @@ from optuna_nas.networks.layers import Classifier, same_conv
 from optuna_nas.spaces import Architecture, CellSpace, SearchSpace
 from optuna_nas.supernets.cell import MixedCell
 from optuna_nas.supernets.derivation import strongest_operations
-from optuna_nas.supernets.supernet import Supernet, Weights, register_supernet
+from optuna_nas.supernets.supernet import Supernet, SupernetSize, Weights, register_supernet
 
 _KIND = "cell"
 
@@ -29,10 +29,7 @@ class CellSupernet(Supernet):
 
     Args:
         space: The space.
-        num_classes: The number of logits.
-        in_channels: Channels of the images.
-        channels: Channels of the first stage.
-        cells: Cells in each of the three stages.
+        size: `channels` in the first stage, `cells` in each of the three stages.
 
     Attributes:
         edges: The edges of the cell, under the name `"cell"`.
@@ -41,33 +38,33 @@ class CellSupernet(Supernet):
 
     space: CellSpace
 
-    def __init__(
-        self, space: SearchSpace, *, num_classes: int, in_channels: int, channels: int, cells: int
-    ) -> None:
-        super().__init__(
-            space,
-            num_classes=num_classes,
-            in_channels=in_channels,
-            channels=channels,
-            cells=cells,
-        )
+    def __init__(self, space: SearchSpace, size: SupernetSize) -> None:
+        super().__init__(space, size)
         assert isinstance(space, CellSpace)
         self.space = space
         self.operations = space.operations
         self.edges = {_KIND: space.edges}
-        self.stem = nn.Sequential(same_conv(in_channels, channels, 3), nn.BatchNorm2d(channels))
+        width = size.channels
+        self.stem = nn.Sequential(same_conv(size.in_channels, width, 3), nn.BatchNorm2d(width))
         self.stages = nn.ModuleList()
         last = space.num_nodes - 1
         for stage in range(3):
-            width = channels * 2**stage
+            width = size.channels * 2**stage
             if stage:
                 self.stages.append(ResidualReduction(width // 2, width))
             self.stages += [
-                MixedCell(1, space.num_nodes, self.operations, width, outputs=[last])
-                for _ in range(cells)
+                MixedCell(
+                    1,
+                    space.num_nodes,
+                    self.operations,
+                    width,
+                    outputs=[last],
+                    partial_channels=size.partial_channels,
+                )
+                for _ in range(size.cells)
             ]
         self.norm = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(inplace=True))
-        self.classifier = Classifier(width, num_classes)
+        self.classifier = Classifier(width, size.num_classes)
 
     def forward(
         self, images: torch.Tensor, weights: Weights, computed: Weights | None = None

@@ -10,7 +10,7 @@ from optuna_nas.spaces import Architecture, DARTSSpace, Genotype, SearchSpace
 from optuna_nas.spaces.folding import ZERO
 from optuna_nas.supernets.derivation import strongest_pairs
 from optuna_nas.supernets.pair_supernet import PairSupernet
-from optuna_nas.supernets.supernet import Weights, register_supernet
+from optuna_nas.supernets.supernet import SupernetSize, Weights, register_supernet
 
 _CONCAT = (2, 3, 4, 5)
 _KINDS = ("normal", "reduce")
@@ -22,10 +22,7 @@ class DARTSSupernet(PairSupernet):
 
     Args:
         space: The space.
-        num_classes: The number of logits.
-        in_channels: Channels of the images.
-        channels: Channels of a node before the first reduction.
-        cells: The number of cells.
+        size: `channels` of a node before the first reduction, `cells` in all.
 
     Attributes:
         edges: The 14 edges of the cells `"normal"` and `"reduce"`.
@@ -36,16 +33,11 @@ class DARTSSupernet(PairSupernet):
     never_derived = frozenset({ZERO})
     space: DARTSSpace
 
-    def __init__(
-        self, space: SearchSpace, *, num_classes: int, in_channels: int, channels: int, cells: int
-    ) -> None:
+    def __init__(self, space: SearchSpace, size: SupernetSize) -> None:
         assert isinstance(space, DARTSSpace)
         super().__init__(
             space,
-            num_classes=num_classes,
-            in_channels=in_channels,
-            channels=channels,
-            cells=cells,
+            size,
             operations=space.operations,
             nodes=len(_CONCAT),
             kinds=_KINDS,

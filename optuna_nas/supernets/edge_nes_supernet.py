@@ -12,7 +12,7 @@ from __future__ import annotations
 from optuna_nas.spaces import Architecture, EdgeNESSpace, SearchSpace
 from optuna_nas.supernets.derivation import strongest_inputs
 from optuna_nas.supernets.pair_supernet import PairSupernet
-from optuna_nas.supernets.supernet import Weights, register_supernet
+from optuna_nas.supernets.supernet import SupernetSize, Weights, register_supernet
 
 _KIND = "cell"
 
@@ -23,10 +23,7 @@ class EdgeNESSupernet(PairSupernet):
 
     Args:
         space: The space.
-        num_classes: The number of logits.
-        in_channels: Channels of the images.
-        channels: Channels of a node before the first reduction.
-        cells: The number of cells.
+        size: `channels` of a node before the first reduction, `cells` in all.
 
     Attributes:
         edges: The edges of the cell, under the name `"cell"`.
@@ -35,16 +32,11 @@ class EdgeNESSupernet(PairSupernet):
 
     space: EdgeNESSpace
 
-    def __init__(
-        self, space: SearchSpace, *, num_classes: int, in_channels: int, channels: int, cells: int
-    ) -> None:
+    def __init__(self, space: SearchSpace, size: SupernetSize) -> None:
         assert isinstance(space, EdgeNESSpace)
         super().__init__(
             space,
-            num_classes=num_classes,
-            in_channels=in_channels,
-            channels=channels,
-            cells=cells,
+            size,
             operations=space.operations,
             nodes=space.num_nodes,
             kinds=(_KIND, _KIND),

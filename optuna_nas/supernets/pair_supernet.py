@@ -29,7 +29,7 @@ from optuna_nas.spaces import SearchSpace
 from optuna_nas.supernets.cell import MixedCell, cell_edges
 from optuna_nas.supernets.operations import without_norm_weights
 from optuna_nas.supernets.plan import Plan
-from optuna_nas.supernets.supernet import Supernet, Weights
+from optuna_nas.supernets.supernet import Supernet, SupernetSize, Weights
 
 INPUTS = 2
 """The first nodes of a cell: the outputs of the two cells before it."""
@@ -46,6 +46,7 @@ class MixedPairCell(nn.Module):
         kind: The name of the weights that the cell uses.
         reduction: Whether the cell halves the resolution.
         after_reduction: Whether input 0 still has twice the resolution of input 1.
+        partial_channels: Of so many channels one goes through the operations.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class MixedPairCell(nn.Module):
         kind: str,
         reduction: bool,
         after_reduction: bool,
+        partial_channels: int,
     ) -> None:
         super().__init__()
         self.kind = kind
@@ -77,6 +79,7 @@ class MixedPairCell(nn.Module):
             channels,
             stride=self.stride,
             pool_norm=True,
+            partial_channels=partial_channels,
         )
 
     def forward(
@@ -104,10 +107,7 @@ class PairSupernet(Supernet):
 
     Args:
         space: The space.
-        num_classes: The number of logits.
-        in_channels: Channels of the images.
-        channels: Channels of a node before the first reduction.
-        cells: The number of cells.
+        size: `channels` of a node before the first reduction, `cells` in all.
         operations: The operations of every edge.
         nodes: How many nodes a cell has besides its inputs.
         kinds: The names of the weights that ordinary cells and reduction cells use; the same
@@ -121,26 +121,18 @@ class PairSupernet(Supernet):
     def __init__(
         self,
         space: SearchSpace,
+        size: SupernetSize,
         *,
-        num_classes: int,
-        in_channels: int,
-        channels: int,
-        cells: int,
         operations: tuple[str, ...],
         nodes: int,
         kinds: tuple[str, str],
     ) -> None:
-        super().__init__(
-            space,
-            num_classes=num_classes,
-            in_channels=in_channels,
-            channels=channels,
-            cells=cells,
-        )
+        super().__init__(space, size)
         self.space = space
         self.operations = operations
+        channels, cells = size.channels, size.cells
         width = 3 * channels
-        self.stem = nn.Sequential(same_conv(in_channels, width, 3), nn.BatchNorm2d(width))
+        self.stem = nn.Sequential(same_conv(size.in_channels, width, 3), nn.BatchNorm2d(width))
         self.cells = nn.ModuleList()
         channels_in = (width, width)
         after_reduction = False
@@ -159,6 +151,7 @@ class PairSupernet(Supernet):
                     kind=kind,
                     reduction=reduction,
                     after_reduction=after_reduction,
+                    partial_channels=size.partial_channels,
                 )
             )
             channels_in = (channels_in[1], nodes * channels)
@@ -166,7 +159,7 @@ class PairSupernet(Supernet):
             present.add(kind)
         edges = cell_edges(INPUTS, INPUTS + nodes)
         self.edges = {kind: edges for kind in dict.fromkeys(kinds) if kind in present}
-        self.classifier = Classifier(channels_in[1], num_classes)
+        self.classifier = Classifier(channels_in[1], size.num_classes)
 
     def forward(
         self, images: torch.Tensor, weights: Weights, computed: Weights | None = None

@@ -22,6 +22,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import ClassVar, TypeAlias, TypeVar
 
 import torch
@@ -40,6 +41,26 @@ from optuna_nas.supernets.pointwise import PointwiseNorm
 Weights: TypeAlias = Mapping[str, torch.Tensor]
 """For each kind of cell the weight of each operation on each edge, `edges operations`."""
 
+
+@dataclass(frozen=True, kw_only=True)
+class SupernetSize:
+    """How large a supernet is; checked and complete.
+
+    Attributes:
+        num_classes: The number of logits.
+        in_channels: Channels of the images.
+        channels: The width, in the sense of the space's publication.
+        cells: The depth, in the sense of the space's publication.
+        partial_channels: Of so many channels one goes through the operations (see `cell`).
+    """
+
+    num_classes: int
+    in_channels: int
+    channels: int
+    cells: int
+    partial_channels: int = 1
+
+
 _DENSE = 0.5
 """Above this share of all operations the fused execution is used unless told otherwise: it takes
 0.35 to 0.45 of the time of all operations one by one."""
@@ -50,10 +71,7 @@ class Supernet(nn.Module, ABC):
 
     Args:
         space: The space.
-        num_classes: The number of logits.
-        in_channels: Channels of the images.
-        channels: The width, in the sense of the space's publication.
-        cells: The depth, in the sense of the space's publication.
+        size: How large it is.
 
     Attributes:
         space: The space.
@@ -71,15 +89,7 @@ class Supernet(nn.Module, ABC):
     plain: bool | None = None
 
     @abstractmethod
-    def __init__(
-        self,
-        space: SearchSpace,
-        *,
-        num_classes: int,
-        in_channels: int,
-        channels: int,
-        cells: int,
-    ) -> None:
+    def __init__(self, space: SearchSpace, size: SupernetSize) -> None:
         super().__init__()
 
     @abstractmethod
@@ -194,6 +204,7 @@ def build_supernet(
     in_channels: int = 3,
     channels: int | None = None,
     cells: int | None = None,
+    partial_channels: int = 1,
     generator: torch.Generator | None = None,
 ) -> Supernet:
     """Build the supernet of a space, by default in its published size.
@@ -208,12 +219,14 @@ def build_supernet(
         in_channels: Channels of the images, `B in_channels H W`.
         channels: The width; see the table.
         cells: The depth; see the table.
+        partial_channels: Of so many channels one goes through the operations (see `cell`).
         generator: A generator on the CPU that the initial weights are drawn with; None means
             torch's default generator. With one, build on the CPU and move the network afterwards.
 
     Raises:
         TypeError: The space has no supernet.
-        ValueError: A number is not a positive integer, or an operation is unknown.
+        ValueError: A number is not a positive integer, an operation is unknown, or the channels
+            cannot be divided.
     """
     found = next((_SUPERNETS[t] for t in type(space).__mro__ if t in _SUPERNETS), None)
     if found is None:
@@ -223,16 +236,15 @@ def build_supernet(
             "`optuna_nas.supernets.register_supernet`."
         )
     supernet, default_channels, default_cells = found
+    size = SupernetSize(
+        num_classes=checked_integer("num_classes", num_classes),
+        in_channels=checked_integer("in_channels", in_channels),
+        channels=checked_integer("channels", default_channels if channels is None else channels),
+        cells=checked_integer("cells", default_cells if cells is None else cells),
+        partial_channels=checked_integer("partial_channels", partial_channels),
+    )
     with weights_from(generator):
-        network = supernet(
-            space,
-            num_classes=checked_integer("num_classes", num_classes),
-            in_channels=checked_integer("in_channels", in_channels),
-            channels=checked_integer(
-                "channels", default_channels if channels is None else channels
-            ),
-            cells=checked_integer("cells", default_cells if cells is None else cells),
-        )
+        network = supernet(space, size)
     convert_conv2d_weight_memory_format(network, torch.channels_last)
     without_strided_kernels(network)
     return network

@@ -196,3 +196,23 @@ def test_an_ensemble_is_trained_again_if_its_weights_are_gone(tmp_path: Path) ->
     )
     with pytest.raises(Exception, match="Trial 0 cannot be exported"):
         export_ensemble(other, study, study.best_trial, tmp_path / "other")
+
+
+def test_methods_of_shared_weights(
+    call_in: Callable[..., Outcome], load: Load, tmp_path: Path
+) -> None:
+    """Each trial takes one of two methods; an option that one of them has counts for that one."""
+    options = ("--epochs=1", "--channels=4", "--cells=1", "--seed=3", *SMALL)
+    search = ("search", "--objective=one-shot", "--method=gdas,random_ws", "--trials=2")
+    few = ("--preset=small", "--candidates=4", "--finalists=2")
+    code, out, err = call_in(tmp_path, *search, *few, *options)
+    assert (code, err) == (0, "")
+    study = load(tmp_path)
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 2
+    assert {trial.params["method"] for trial in study.trials} <= {"gdas", "random_ws"}
+    assert "on shared weights (gdas, random_ws)" in optuna_dashboard.get_note(study)
+    assert study.best_trial.user_attrs["architecture"] in out
+    code, out, err = call_in(tmp_path, "report")
+    assert (code, err) == (0, "")
+    unknown = call_in(tmp_path, "search", "--study=other", "--objective=one-shot", "--method=enas")
+    assert "'enas'" in refused(unknown) and "pc_darts" in refused(unknown)

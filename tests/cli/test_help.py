@@ -76,9 +76,11 @@ def test_options_are_grouped_by_the_objectives_that_have_them() -> None:
     options = {title: set(re.findall(r"│ --([a-z-]+)", panel)) for title, panel in panels.items()}
     assert {"sampler", "pruner", "seed"} <= options["The search"]
     assert {"data", "epochs", "device"} <= options["Every objective"]
-    assert {"channels", "space"} <= options["Objective cell-cnn, darts and edge-nes"]
-    assert {"order", "xi"} <= options["Objective darts"]
-    assert {"members", "candidates"} <= options["Objective edge-nes"]
+    assert {"channels", "space"} <= options["Objective cell-cnn, darts, one-shot and edge-nes"]
+    assert {"order", "xi"} <= options["Objective darts and one-shot"]
+    assert {"method", "temperature", "partial-channels"} <= options["Objective one-shot"]
+    assert {"members", "ensemble-size"} <= options["Objective edge-nes"]
+    assert "candidates" in options["Objective one-shot and edge-nes"]
     assert {"model", "max-layers"} <= options["Objective layer-drop-bert"]
     words = " ".join(re.sub("[│\\n]", " ", panels["Every objective"]).split())
     assert (

@@ -88,8 +88,8 @@ def test_a_search_that_cannot_be(
         (
             "layer-drop-bert",
             "--channels=4",
-            "Error: --channels is an option of the objective cell-cnn, darts and edge-nes, not of "
-            "layer-drop-bert; "
+            "Error: --channels is an option of the objective cell-cnn, darts, one-shot and "
+            "edge-nes, not of layer-drop-bert; "
             "allowed are --batch-size, --data, ",
         ),
         (

@@ -64,7 +64,7 @@ def search(folder: Path, **options: Any) -> None:
     study.optimize(objective, n_trials=1)
 
 
-def stop_at(batch: int, stop: Callable[[], None]) -> list[Any]:
+def stop_at(batch: int, stop: Callable[[], None]) -> Any:
     """Do something when this batch is augmented, in a search or in a training."""
     count = iter(range(10**6))
 
@@ -73,11 +73,9 @@ def stop_at(batch: int, stop: Callable[[], None]) -> list[Any]:
             stop()
         return augment(*arguments, **options)
 
-    modules = ("supernet_training", "training")
-    return [mock.patch(f"optuna_nas.objectives.{name}.augment", stopping) for name in modules]
+    return mock.patch("optuna_nas.data.augmentation.augment", stopping)
 
 
 if __name__ == "__main__":
-    for patch in stop_at(int(sys.argv[2]), lambda: os.kill(os.getpid(), signal.SIGKILL)):
-        patch.start()
+    stop_at(int(sys.argv[2]), lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
     search(Path(sys.argv[1]))

@@ -68,7 +68,7 @@ def kill_at(step: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return augment(*arguments, **options)
 
-    mock.patch("optuna_nas.objectives.supernet_training.augment", killing).start()
+    mock.patch("optuna_nas.data.augmentation.augment", killing).start()
 
 
 if __name__ == "__main__":

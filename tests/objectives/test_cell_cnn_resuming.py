@@ -40,7 +40,7 @@ def broken_at(step: int, error: BaseException) -> Iterator[None]:
         return augment(*arguments, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("optuna_nas.objectives.training.augment", raising)
+        patch.setattr("optuna_nas.data.augmentation.augment", raising)
         yield
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 import torch
@@ -21,10 +23,10 @@ from optuna.trial import TrialState
 
 from optuna_nas.data import ImageData
 from optuna_nas.methods import GumbelSoftmax
+from optuna_nas.methods.engine import Engine
 from optuna_nas.objectives import CellCNN, Darts, derived_params
-from optuna_nas.objectives.supernet_training import SupernetTrainer
-from optuna_nas.objectives.training import DivergedError
 from optuna_nas.spaces import CellSpace, DARTSSpace, NASBench101Space, NASBench201Space
+from optuna_nas.trials.divergence import DivergedError
 
 Make = Callable[..., Darts]
 
@@ -69,19 +71,24 @@ def test_one_trial(small: Make, tmp_path: Path) -> None:
     assert trial.user_attrs["seconds"] > 0
 
     metas = get_all_artifact_meta(trial, storage=study._storage)
-    files = {m.filename: (tmp_path / "files" / m.artifact_id).read_text() for m in metas}
+    files = {m.filename: (tmp_path / "files" / m.artifact_id).read_bytes() for m in metas}
     assert set(files) == {
         "cell.svg",
         "learning_curve.svg",
         "trajectory.svg",
+        "trajectory.npz",
         "derived_cells.csv",
     }
-    rows = list(csv.reader(files["derived_cells.csv"].splitlines()))
+    rows = list(csv.reader(files["derived_cells.csv"].decode().splitlines()))
     assert [row[0] for row in rows] == ["epochs", "0", "1", "2"]
     assert float(rows[2][1]) == trial.intermediate_values[0]
     assert rows[-1][2] == str(architecture)
-    assert files["trajectory.svg"].count("<polyline") == 6 * 5
-    assert "0 → 1" in files["trajectory.svg"] and "skip_connect" in files["trajectory.svg"]
+    picture = files["trajectory.svg"].decode()
+    assert picture.count("<polyline") == 6 * 5
+    assert "0 → 1" in picture and "skip_connect" in picture
+    with np.load(io.BytesIO(files["trajectory.npz"])) as arrays:
+        assert arrays.files == ["cell"] and arrays["cell"].shape == (3, 6, 5)
+        np.testing.assert_allclose(arrays["cell"].sum(axis=2), 1.0, rtol=1e-6)
     assert not list(tmp_path.rglob("*.safetensors"))
 
 
@@ -190,15 +197,15 @@ class TestEveryArgumentMatters:
 def final_state(objective: Darts) -> dict[str, Any]:
     """What a trainer has in the end."""
     found: list[dict[str, Any]] = []
-    train_epoch = SupernetTrainer.train_epoch
+    train_epoch = Engine.train_epoch
 
-    def recording(self: SupernetTrainer) -> float:
+    def recording(self: Engine) -> float:
         loss = train_epoch(self)
         found.append(self.state())
         return loss
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SupernetTrainer, "train_epoch", recording)
+        patch.setattr(Engine, "train_epoch", recording)
         objective.evaluate({})
     return found[-1]
 
@@ -229,14 +236,14 @@ def test_a_pruner_stops_it_and_what_it_found_is_kept(small: Make, tmp_path: Path
     assert trial.state == TrialState.PRUNED
     assert list(trial.intermediate_values) == [0]
     assert derived_params(trial)
-    assert len(get_all_artifact_meta(trial, storage=study._storage)) == 4
+    assert len(get_all_artifact_meta(trial, storage=study._storage)) == 5
 
 
 def test_a_diverging_search_is_pruned(small: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    def diverging(self: SupernetTrainer) -> float:
+    def diverging(self: Engine) -> float:
         raise DivergedError("the mean training loss of the epoch is nan")
 
-    monkeypatch.setattr(SupernetTrainer, "train_epoch", diverging)
+    monkeypatch.setattr(Engine, "train_epoch", diverging)
     [trial] = run(small()).trials
     assert trial.state == TrialState.PRUNED
     assert trial.user_attrs["diverged"] == "the mean training loss of the epoch is nan"

@@ -17,8 +17,7 @@ from optuna.artifacts import get_all_artifact_meta
 from optuna.trial import TrialState
 from torch import Tensor
 
-from optuna_nas.data import augment
-from optuna_nas.objectives import supernet_training
+from optuna_nas.data import augment, augmentation
 from optuna_nas.trials import TrialRun
 
 SCRIPT = Path(__file__).with_name("killed_search.py")
@@ -106,7 +105,7 @@ def test_ctrl_c_in_an_epoch(
         return augment(*arguments, **options)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(supernet_training, "augment", interrupted)
+        patch.setattr(augmentation, "augment", interrupted)
         search(broken)
     assert [t.state.name for t in load(broken).trials] == ["FAIL", "WAITING"]
     search(broken)
@@ -147,7 +146,7 @@ def test_a_checkpoint_of_other_settings_is_refused(
         return augment(*arguments, **options)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(supernet_training, "augment", interrupted)
+        patch.setattr(augmentation, "augment", interrupted)
         search(tmp_path, epochs=2)
     search(tmp_path, epochs=2, **change)
     trial = load(tmp_path).trials[1]

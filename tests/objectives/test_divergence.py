@@ -19,8 +19,9 @@ from optuna_nas.objectives.edge_nes import (
     SupernetSettings,
     TrainingSettings,
 )
-from optuna_nas.objectives.training import DivergedError, accuracy, probabilities
+from optuna_nas.objectives.training import accuracy, probabilities
 from optuna_nas.spaces import NASBench201Space
+from optuna_nas.trials.divergence import DivergedError
 
 SPACE = NASBench201Space()
 # One step, whose loss is finite; after it nothing else is.

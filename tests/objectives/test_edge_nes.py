@@ -36,8 +36,9 @@ from optuna_nas.objectives.edge_nes import (
     TrainingSettings,
 )
 from optuna_nas.objectives.edge_nes.outcome import Outcome
-from optuna_nas.objectives.training import DivergedError, Trainer
+from optuna_nas.objectives.training import Trainer
 from optuna_nas.spaces import EdgeNESSpace, NASBench101Space, NASBench201Space
+from optuna_nas.trials.divergence import DivergedError
 
 Make = Callable[..., EdgeNES]
 SPACE = EdgeNESSpace()

@@ -7,7 +7,6 @@ import runpy
 import signal
 import subprocess
 import sys
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -83,9 +82,7 @@ def test_ctrl_c(tmp_path: Path, whole: Path, place: str) -> None:
         raise KeyboardInterrupt
 
     batch, finished = PLACES[place]
-    with ExitStack() as stack, pytest.raises(KeyboardInterrupt):
-        for patch in stop_at(batch, interrupt):
-            stack.enter_context(patch)
+    with stop_at(batch, interrupt), pytest.raises(KeyboardInterrupt):
         search(tmp_path)
     assert [t.state.name for t in load(tmp_path).trials] == ["FAIL", "WAITING"]
     assert len(load(tmp_path).trials[0].intermediate_values) == finished
@@ -114,9 +111,7 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path) -> None:
     def interrupt() -> None:
         raise KeyboardInterrupt
 
-    with ExitStack() as stack, pytest.raises(KeyboardInterrupt):
-        for patch in stop_at(SEARCH + 1, interrupt):
-            stack.enter_context(patch)
+    with stop_at(SEARCH + 1, interrupt), pytest.raises(KeyboardInterrupt):
         search(tmp_path)
     search(tmp_path, size=1)
     trial = load(tmp_path).trials[1]

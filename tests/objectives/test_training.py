@@ -9,7 +9,9 @@ import torch
 from torch import nn
 
 from optuna_nas.data import ImageSplit
-from optuna_nas.objectives.training import Augmentation, DivergedError, Trainer, accuracy
+from optuna_nas.data.augmentation import Augmentation
+from optuna_nas.objectives.training import Trainer, accuracy
+from optuna_nas.trials.divergence import DivergedError
 
 PLAIN = Augmentation(flip=False, crop_padding=0, cutout=0)
 

@@ -30,7 +30,7 @@ from optuna_nas.supernets.operations import (
 )
 from optuna_nas.supernets.pair_supernet import PairSupernet
 from optuna_nas.supernets.pointwise import PointwiseNorm
-from optuna_nas.supernets.supernet import Supernet, Weights
+from optuna_nas.supernets.supernet import Supernet, SupernetSize, Weights
 
 
 class PlainEdge(nn.Module):
@@ -87,13 +87,13 @@ def plain_copy(fast: Supernet, *, channels: int, in_channels: int = 3) -> Supern
     """Build a supernet of the same kind with the same weights, whose cells are plain."""
     assert isinstance(fast, (DARTSSupernet, EdgeNESSupernet, CellSupernet))
     depth = len(fast.cells) if isinstance(fast, PairSupernet) else (len(fast.stages) - 2) // 3
-    plain = type(fast)(
-        fast.space,
+    size = SupernetSize(
         num_classes=fast.classifier.linear.out_features,
         in_channels=in_channels,
         channels=channels,
         cells=depth,
     )
+    plain = type(fast)(fast.space, size)
     plain.load_state_dict(fast.state_dict())  # all but the cells stays as it is
     for name, module in list(plain.named_modules()):
         if isinstance(module, MixedCell):

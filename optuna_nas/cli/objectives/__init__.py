@@ -6,11 +6,14 @@ from optuna_nas.cli.objectives.cell_cnn import CELL_CNN
 from optuna_nas.cli.objectives.darts import DARTS
 from optuna_nas.cli.objectives.edge_nes import EDGE_NES
 from optuna_nas.cli.objectives.layer_drop_bert import LAYER_DROP_BERT
+from optuna_nas.cli.objectives.one_shot import ONE_SHOT
 from optuna_nas.cli.objectives.recipe import Option, Options, Recipe
 
 __all__ = ["DEFAULT_OBJECTIVE", "RECIPES", "Option", "Options", "Recipe"]
 
-RECIPES = {recipe.name: recipe for recipe in (CELL_CNN, LAYER_DROP_BERT, DARTS, EDGE_NES)}
+_ALL = (CELL_CNN, LAYER_DROP_BERT, DARTS, ONE_SHOT, EDGE_NES)
+
+RECIPES = {recipe.name: recipe for recipe in _ALL}
 """The recipes by the names of their objectives."""
 
 DEFAULT_OBJECTIVE = CELL_CNN.name

@@ -14,27 +14,32 @@ from optuna_nas.cli.objectives.images import (
     make_images,
     space_option,
 )
+from optuna_nas.cli.objectives.one_shot import SUPERNET_OPTIONS, report_parts
 from optuna_nas.cli.objectives.recipe import Option, Options, Recipe
+from optuna_nas.methods.darts import DARTS as METHOD
 
 if TYPE_CHECKING:
     from optuna_nas.objectives import Darts
-    from optuna_nas.visualization.report_parts import ReportParts
 
 __all__ = ["DARTS"]
 
+_NAMES = (
+    "epochs",
+    "batch_size",
+    "learning_rate",
+    "weight_decay",
+    "architecture_learning_rate",
+    "order",
+    "xi",
+    "edge_weights",
+)
+_METHOD = METHOD.with_options(**METHOD.small)
 _SEARCH = (
-    Option("epochs", int, 20, "Passes over the training data.", minimum=1),
-    Option("batch_size", int, 32, "Examples of a step.", minimum=2),  # batch norm needs two
-    Option("learning_rate", float, 0.025, "First learning rate of the weights."),
-    Option("weight_decay", float, 3e-4, "L2 penalty."),
-    Option("architecture_learning_rate", float, 3e-3, "Learning rate of the architecture."),
-    Option("order", int, 1, "1, or 2 to look one step of the weights ahead.", minimum=1),
-    Option("xi", float, None, "How far order 2 looks ahead; the learning rate if unset."),
-    Option("edge_weights", bool, False, "Learn weights of the edges into a node too."),
-    Option("channels", int, None, "Width of the supernet; published if unset."),
-    Option("cells", int, None, "Depth of the supernet; published if unset."),
-    Option("cutout", int, 0, "Side of the blanked square."),
-    Option("device", str, None, "cpu, cuda, ...; a GPU if unset.", decides=False),
+    *(
+        Option(o.name, o.kind, o.default, o.help, minimum=o.minimum)
+        for o in map(_METHOD.options.__getitem__, _NAMES)
+    ),
+    *SUPERNET_OPTIONS,
 )
 
 
@@ -63,16 +68,6 @@ def _describe(objective: Darts) -> Sequence[str]:
     )
 
 
-def _report_parts() -> ReportParts:
-    from optuna_nas.visualization.report_parts import ReportParts
-
-    return ReportParts(
-        gallery="The cells that were derived",
-        attributes={"supernet_parameters": "Parameters of the supernet"},
-        published={"trajectory.svg": "Weights of the operations by epoch"},
-    )
-
-
 DARTS = Recipe(
     name="darts",
     summary="search a cell on images by gradient descent",
@@ -80,7 +75,7 @@ DARTS = Recipe(
     make_objective=_make_objective,
     steps=_steps,
     describe=_describe,
-    report_parts=_report_parts,
+    report_parts=report_parts,
     sampler="random",
     pruner="none",
     trials=4,

@@ -2,7 +2,7 @@
 
 The hypernetwork maps λ in [0, Λ] to the parameters of an architecture that is to share λ edges
 with the optimum: all of them at λ = Λ, none at λ = 0. It is trained in place of the parameters of
-one architecture (see `objectives.supernet_training`). In each step
+one architecture (see `methods.engine`). In each step
 
 1. λ is drawn from U(-margin, Λ + margin): without the margin the two ends would hardly be learnt;
 2. the supernet's loss is that with the architecture of this λ;
@@ -105,6 +105,15 @@ class ArchitectureHypernetwork(nn.Module):
             For each kind of cell `edges operations`.
         """
         return self.weights(self.draw(generator))
+
+    def strengths(self) -> dict[str, torch.Tensor]:
+        """The weights at λ = Λ, where all edges of the optimum are shared."""
+        return self.evaluated()[-1]
+
+    def evaluated(self) -> list[dict[str, torch.Tensor]]:
+        """The weights at both ends and in the middle."""
+        with torch.no_grad():
+            return [self.weights(self.curve.length * share) for share in (0.0, 0.5, 1.0)]
 
     def penalty(self, generator: torch.Generator, progress: float) -> torch.Tensor:
         """The penalty at the λ that :meth:`forward` draws with a generator in the same state."""

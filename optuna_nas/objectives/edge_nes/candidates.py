@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from optuna_nas.data.augmentation import Augmentation
 from optuna_nas.ensembles import accuracy, mean_probabilities
 from optuna_nas.networks import count_parameters
 from optuna_nas.objectives.edge_nes.images import Images
 from optuna_nas.objectives.edge_nes.settings import TrainingSettings
 from optuna_nas.objectives.edge_nes.stages import Stage, Stages
-from optuna_nas.objectives.training import Augmentation, Trainer, probabilities
+from optuna_nas.objectives.training import Trainer, probabilities
 from optuna_nas.spaces import Architecture
 
 

@@ -59,9 +59,10 @@ from optuna_nas.objectives.edge_nes.search import Search, check_supernet
 from optuna_nas.objectives.edge_nes.settings import TrainingSettings
 from optuna_nas.objectives.edge_nes.stages import Stages
 from optuna_nas.objectives.search_parts import part_sizes
-from optuna_nas.objectives.training import DivergedError, chosen_augmentation
+from optuna_nas.objectives.training import chosen_augmentation
 from optuna_nas.spaces import SearchSpace, remember_space
 from optuna_nas.trials import TrialRun, load_weights
+from optuna_nas.trials.divergence import DivergedError
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

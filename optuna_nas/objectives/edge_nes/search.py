@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 
 from optuna_nas.data import ImageData
+from optuna_nas.data.augmentation import Augmentation
 from optuna_nas.methods import (
     ArchitectureHypernetwork,
-    ArchitectureParameters,
+    Engine,
+    Method,
     SharedEdges,
-    Softmax,
     common_edges,
 )
+from optuna_nas.methods.darts import DARTS
+from optuna_nas.methods.edge_nes import EDGE_NES
 from optuna_nas.objectives.edge_nes.images import Images
 from optuna_nas.objectives.edge_nes.settings import HypernetworkSettings, SupernetSettings
 from optuna_nas.objectives.edge_nes.stages import Stage, Stages
-from optuna_nas.objectives.supernet_training import RelaxedNetwork, SupernetTrainer
-from optuna_nas.objectives.training import Augmentation, accuracy
+from optuna_nas.objectives.training import accuracy
 from optuna_nas.spaces import Architecture, SearchSpace
 from optuna_nas.supernets import Supernet, build_supernet
 
@@ -75,20 +77,14 @@ class Search:
         """Search one architecture by DARTS, with weights of edges."""
 
         def prepare(generator: torch.Generator) -> Stage:
+            method = optimum_method(settings)
             supernet = self._supernet(settings, generator)
-            parameters = architecture_parameters(supernet, generator).to(self.device)
-            trainer = SupernetTrainer(
-                supernet,
-                parameters,
-                self.images.weights,
-                self.images.held_out,
-                settings.recipe(self.augmentation),
-                generator,
-            )
+            architecture = method.architecture(method, supernet, generator)
+            engine = self._engine(method, supernet, architecture, generator)
             return Stage(
-                trainer,
-                lambda: self._accuracy(supernet, parameters.strengths()),
-                lambda: {"params": supernet.derive(parameters.strengths()).params},
+                engine,
+                lambda: self._accuracy(engine),
+                lambda: {"params": method.selection(engine).params},
             )
 
         found = self.stages.train(name, "search", settings.epochs, prepare)
@@ -106,27 +102,13 @@ class Search:
         def prepare(generator: torch.Generator) -> Stage:
             supernet = self._supernet(settings, generator)
             hypernetwork = hypernetwork_around(optimum, supernet, settings, generator)
-            hypernetwork.to(self.device)
-            trainer = SupernetTrainer(
-                supernet,
-                hypernetwork,
-                self.images.weights,
-                self.images.held_out,
-                settings.recipe(self.augmentation),
-                generator,
-                penalty=hypernetwork.penalty,
-            )
+            method = replace(EDGE_NES, schedule=settings)
+            engine = self._engine(method, supernet, hypernetwork, generator)
             end = hypernetwork.curve.length
 
             def derived(position: float) -> Architecture:
                 with torch.no_grad():
                     return supernet.derive(hypernetwork.weights(position))
-
-            def value() -> float:
-                """The mean accuracy of the supernet at both ends and in the middle."""
-                with torch.no_grad():
-                    weights = [hypernetwork.weights(end * share) for share in (0.0, 0.5, 1.0)]
-                return float(np.mean([self._accuracy(supernet, w) for w in weights]))
 
             def result() -> dict[str, Any]:
                 drawn = _draw(derived, end, count, self.rng("positions"))
@@ -137,7 +119,7 @@ class Search:
                     "curve": [[x, common_edges(optimum, derived(x))] for x in grid],
                 }
 
-            return Stage(trainer, value, result)
+            return Stage(engine, lambda: self._accuracy(engine), result)
 
         found = self.stages.train("hypernetwork", "search", settings.epochs, prepare)
         return Candidates(
@@ -150,8 +132,28 @@ class Search:
     def _supernet(self, settings: SupernetSettings, generator: torch.Generator) -> Supernet:
         return supernet_of(self.space, self.data, settings, generator).to(self.device)
 
-    def _accuracy(self, supernet: Supernet, weights: Mapping[str, torch.Tensor]) -> float:
-        return accuracy(RelaxedNetwork(supernet, weights), self.images.validation)
+    def _engine(
+        self, method: Method, supernet: Supernet, architecture: Any, generator: torch.Generator
+    ) -> Engine:
+        return Engine(
+            method,
+            supernet,
+            architecture.to(self.device),
+            self.images.weights,
+            self.images.held_out,
+            augmentation=self.augmentation,
+            generator=generator,
+        )
+
+    def _accuracy(self, engine: Engine) -> float:
+        """The mean accuracy of the supernet; of a hypernetwork at both ends and in the middle."""
+        scores = [accuracy(network, self.images.validation) for network in engine.networks()]
+        return float(np.mean(scores))
+
+
+def optimum_method(settings: SupernetSettings) -> Method:
+    """How the optimum is searched: DARTS of the first order, with weights of edges."""
+    return replace(DARTS, edge_weights=True, schedule=settings)
 
 
 def supernet_of(
@@ -173,23 +175,11 @@ def check_supernet(
 ) -> None:
     """Use the supernet of a search once, so that what cannot work is said before training."""
     supernet = supernet_of(space, data, settings, generator)
-    weights = architecture_parameters(supernet, generator).strengths()
+    method = optimum_method(settings)
+    weights = method.architecture(method, supernet, generator).strengths()
     with torch.no_grad():
         supernet(torch.zeros(2, data.in_channels, *data.image_size), weights)
     supernet.derive(weights)
-
-
-def architecture_parameters(
-    supernet: Supernet, generator: torch.Generator
-) -> ArchitectureParameters:
-    """The parameters of one architecture, with weights of edges, on the CPU."""
-    return ArchitectureParameters(
-        supernet.edges,
-        supernet.operations,
-        relaxation=Softmax(),
-        generator=generator,
-        edge_weights=True,
-    )
 
 
 def hypernetwork_around(

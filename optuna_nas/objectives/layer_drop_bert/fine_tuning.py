@@ -37,7 +37,7 @@ from transformers import (
 from optuna_nas.artifacts.temporary import temporary_folder
 from optuna_nas.objectives.layer_drop_bert.memory import clear_memory_errors
 from optuna_nas.objectives.layer_drop_bert.tokens import Batches, TokenData, epoch_groups
-from optuna_nas.objectives.training import DivergedError
+from optuna_nas.trials.divergence import DivergedError
 
 _WARMUP_SHARE = 0.1
 _EVALUATION_FACTOR = 4  # without gradients, larger batches fit

@@ -56,9 +56,9 @@ from optuna_nas.objectives.layer_drop_bert.pretrained import Pretrained
 from optuna_nas.objectives.layer_drop_bert.tokens import TokenData
 from optuna_nas.objectives.layer_drop_bert.warm_start import WarmStart, warm_start
 from optuna_nas.objectives.pictures import publish_learning_curve
-from optuna_nas.objectives.training import DivergedError
 from optuna_nas.spaces import LayerDropSpace
 from optuna_nas.trials import TrialRun, queued_if_interrupted
+from optuna_nas.trials.divergence import DivergedError
 from optuna_nas.visualization.cells import cell_svg
 
 if TYPE_CHECKING:

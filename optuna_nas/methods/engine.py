@@ -1,0 +1,260 @@
+"""The engine: the one loop over the steps of any method, on any supernet.
+
+For each batch of training images:
+
+1. the architecture takes a step of Adam along the gradient that the method's step gives; not in
+   epochs of warm-up, and only with every k-th batch if the schedule says so;
+2. weights of the operations are drawn, perturbed if the method does so, and the network's weights
+   take a step of SGD on the loss of the batch, with the gradient clipped.
+
+After each epoch the architecture's strengths are recorded, and the method may stop the search and
+go back to an earlier epoch.
+
+Reference: H. Liu, K. Simonyan, Y. Yang, "DARTS: Differentiable Architecture Search", ICLR 2019,
+arXiv:1806.09055, algorithm 1 and appendix A.1.
+
+*Departures*: running statistics of batch norm follow the batches of the weights' steps only; in
+the reference code also those of the architecture's, at shifted weights too. Held-out batches are
+drawn anew for each step, as there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from optuna_nas.data import ImageSplit, batches
+from optuna_nas.data.augmentation import Augmentation
+from optuna_nas.methods.trajectory import Trajectory
+from optuna_nas.supernets import RelaxedNetwork, Supernet, Weights
+from optuna_nas.trials.divergence import DivergedError
+
+if TYPE_CHECKING:
+    from optuna_nas.methods.method import Method
+
+Batch: TypeAlias = tuple[torch.Tensor, torch.Tensor]
+"""Augmented images `B C H W` and their labels `B`."""
+
+Loss: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""The loss of logits `B num_classes` at labels `B`."""
+
+
+class Engine:
+    """Trains one supernet and its architecture by a method.
+
+    Args:
+        method: The method.
+        supernet: The supernet, on its device.
+        architecture: What gives the weights of the operations, on the same device.
+        train: The images for the weights, on the same device.
+        held_out: The images for the architecture, likewise.
+        augmentation: What is done to every batch.
+        generator: Source of shuffling, augmentation and of a relaxation's noise, on the CPU.
+        loss_function: The loss of a batch.
+
+    Attributes:
+        method: The method.
+        supernet: The supernet.
+        architecture: What gives the weights of the operations.
+        held_out: The images for the architecture.
+        weights: The weights of the supernet.
+        alphas: The parameters of the architecture.
+        weight_optimizer: The optimiser of the weights.
+        trajectory: The strengths after every epoch.
+        kept_epochs: How many epochs of the trajectory count, when the method has stopped the
+            search; None as long as it has not.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        supernet: Supernet,
+        architecture: Any,
+        train: ImageSplit,
+        held_out: ImageSplit,
+        *,
+        augmentation: Augmentation,
+        generator: torch.Generator,
+        loss_function: Loss = F.cross_entropy,
+    ) -> None:
+        schedule = method.schedule
+        self.method = method
+        self.supernet = supernet
+        self.architecture = architecture
+        self.held_out = held_out
+        self.generator = generator
+        self._train = train
+        self._augmentation = augmentation
+        self._loss_function = loss_function
+        self._batch_size = min(schedule.batch_size, len(train))
+        whole, rest = divmod(len(train), self._batch_size)
+        self._steps = schedule.epochs * (whole + (rest > 1))
+        self._step = 0
+        self.epochs = 0
+        self.kept_epochs: int | None = None
+        self.weights = list(supernet.parameters())
+        self.alphas = list(architecture.parameters())
+        self.weight_optimizer = schedule.weight_optimizer(self.weights)
+        self._architecture_optimizer = (
+            schedule.architecture_optimizer(self.alphas) if self.alphas else None
+        )
+        supernet.plain = method.execution.plain(self.weights[0].device)
+        self.trajectory = Trajectory()
+        self.trajectory.record(architecture.strengths())
+
+    def train_epoch(self) -> float:
+        """Pass once over the training images.
+
+        Returns:
+            The mean training loss.
+
+        Raises:
+            DivergedError: The loss, or the architecture, is not finite.
+        """
+        self.supernet.train()
+        for group in self.weight_optimizer.param_groups:
+            group["lr"] = self.learning_rate
+        total, count = 0.0, 0
+        for images, labels in batches(self._train, self._batch_size, self.generator):
+            batch = self._augmented(images), labels
+            if self._architecture_moves:
+                self._step_architecture(batch)
+            total += self._step_weights(batch) * len(labels)
+            count += len(labels)
+            self._step += 1
+        self.epochs += 1
+        if not math.isfinite(total):
+            raise DivergedError(f"the mean training loss of the epoch is {total / count}")
+        if not all(bool(alpha.isfinite().all()) for alpha in self.alphas):
+            raise DivergedError("the parameters of the architecture are not finite")
+        self.trajectory.record(self.architecture.strengths())
+        if self.method.stopping is not None:
+            self.kept_epochs = self.method.stopping(self)
+        return total / count
+
+    def strengths(self) -> Weights:
+        """The strengths that count: the last ones, or those that the search went back to."""
+        return self.trajectory[-1 if self.kept_epochs is None else self.kept_epochs]
+
+    def networks(self) -> list[RelaxedNetwork]:
+        """The supernet with weights to evaluate it by; the mean of their scores counts.
+
+        Where operations are sampled by parameters, it is the path that would be derived. A path is
+        evaluated with the statistics of each batch: the running ones are those of all paths.
+        """
+        sampled = self.method.execution.sampled
+        found: list[Weights] = self.architecture.evaluated()
+        if sampled and self.alphas:
+            found = [self.supernet.encode(self.supernet.derive(weights)) for weights in found]
+        return [RelaxedNetwork(self.supernet, w, batch_statistics=sampled) for w in found]
+
+    def state(self) -> dict[str, Any]:
+        """All that a later process needs to go on exactly from here."""
+        optimizer = self._architecture_optimizer
+        return {
+            "supernet": self.supernet.state_dict(),
+            "architecture": self.architecture.state_dict(),
+            "weight_optimizer": self.weight_optimizer.state_dict(),
+            "architecture_optimizer": None if optimizer is None else optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+            "step": self._step,
+            "epoch": self.epochs,
+            "kept_epochs": self.kept_epochs,
+            "trajectory": self.trajectory.state(),
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on from what :meth:`state` returned."""
+        self.supernet.load_state_dict(state["supernet"])
+        self.architecture.load_state_dict(state["architecture"])
+        self.weight_optimizer.load_state_dict(state["weight_optimizer"])
+        if self._architecture_optimizer is not None:
+            self._architecture_optimizer.load_state_dict(state["architecture_optimizer"])
+        self.generator.set_state(state["generator"])
+        self._step = state["step"]
+        self.epochs = state["epoch"]
+        self.kept_epochs = state["kept_epochs"]
+        self.trajectory.load(state["trajectory"])
+
+    # What a step of the architecture is made of.
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate of the weights in the present epoch."""
+        return self.method.schedule.learning_rate_at(self.epochs)
+
+    @property
+    def progress(self) -> float:
+        """How much of the training is over, from 0 to 1."""
+        return self._step / self._steps
+
+    def draw_held_out(self) -> Batch:
+        """A batch of held-out images, drawn anew."""
+        order = torch.randperm(len(self.held_out), generator=self.generator)
+        rows = order[: self._batch_size].to(self.held_out.labels.device)
+        return self._augmented(self.held_out.images[rows]), self.held_out.labels[rows]
+
+    def draw_noise(self) -> int:
+        """What the noise of a step comes from: with it a sample can be drawn again."""
+        return int(torch.randint(2**31, (), generator=self.generator))
+
+    def sample(self, noise: int) -> Weights:
+        """The weights of the operations for a step."""
+        weights: Weights = self.architecture(_seeded(noise), self.progress)
+        return weights
+
+    def loss(self, batch: Batch, weights: Weights) -> torch.Tensor:
+        """The loss of a batch."""
+        images, labels = batch
+        return self._loss_function(self.supernet(images, weights), labels)
+
+    def architecture_loss(self, batch: Batch, noise: int) -> torch.Tensor:
+        """The loss that the architecture is to minimise: that of a batch, regularised."""
+        weights = self.sample(noise)
+        found = self.loss(batch, weights)
+        if self.method.regulariser is None:
+            return found
+        return self.method.regulariser(
+            found, weights, self.architecture, _seeded(noise), self.progress
+        )
+
+    @property
+    def _architecture_moves(self) -> bool:
+        schedule = self.method.schedule
+        due = self._step % schedule.architecture_every == 0
+        return bool(self.alphas) and due and self.epochs >= schedule.warm_up_epochs
+
+    def _step_architecture(self, batch: Batch) -> None:
+        if self.method.step is None or self._architecture_optimizer is None:
+            return
+        gradients = self.method.step.gradients(self, batch)
+        for alpha, gradient in zip(self.alphas, gradients, strict=True):
+            alpha.grad = gradient
+        self._architecture_optimizer.step()
+
+    def _step_weights(self, batch: Batch) -> float:
+        noise = self.draw_noise()
+        with torch.no_grad():
+            weights = self.sample(noise)
+        if self.method.perturbation is not None:
+            weights = self.method.perturbation(
+                weights, lambda w: self.loss(batch, w), _seeded(noise), self.progress
+            )
+        loss = self.loss(batch, weights)
+        self.weight_optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.weights, self.method.schedule.gradient_clip)
+        self.weight_optimizer.step()
+        return float(loss.detach())
+
+    def _augmented(self, images: torch.Tensor) -> torch.Tensor:
+        return self._augmentation(images, self.generator)
+
+
+def _seeded(noise: int) -> torch.Generator:
+    return torch.Generator().manual_seed(noise)

@@ -1,0 +1,81 @@
+"""FairDARTS: operations that do not compete, pushed towards zero or one.
+
+1. The weight of an operation is the sigmoid of its parameter: one that grows takes nothing from
+   the others, so that skip connections have no unfair advantage.
+2. The zero-one loss, minus the mean of (weight - 1/2)², times 10, is added to the loss of the
+   architecture.
+3. In the end the strongest operations are kept.
+
+Reference: X. Chu, T. Zhou, B. Zhang, J. Li, "Fair DARTS: Eliminating Unfair Advantages in
+Differentiable Architecture Search", ECCV 2020, arXiv:1911.12126.
+
+*Departures*: as published an edge keeps every operation above a threshold of 0.85, and a node two
+edges at most; a space here has as many edges and operations as it has, so its own rule chooses by
+the same numbers. `none` has no part in the publication; search a space without it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from optuna_nas._checks import checked_positive
+from optuna_nas.methods.method import Method
+from optuna_nas.methods.options import option
+from optuna_nas.methods.relaxation import Sigmoid
+from optuna_nas.methods.schedule import Schedule
+
+if TYPE_CHECKING:
+    import torch
+
+    from optuna_nas.supernets import Weights
+
+
+@dataclass(frozen=True)
+class ZeroOneLoss:
+    """The loss plus a multiple of how far weights are from zero and one.
+
+    Attributes:
+        zero_one_weight: The multiple.
+
+    Raises:
+        ValueError: It is not positive.
+    """
+
+    zero_one_weight: float = option(10.0, "Weight of the zero-one loss.", tunable=True)
+
+    def __post_init__(self) -> None:
+        checked_positive("zero_one_weight", self.zero_one_weight)
+
+    def __call__(
+        self,
+        loss: torch.Tensor,
+        weights: Weights,
+        architecture: Any,
+        generator: torch.Generator,
+        progress: float,
+    ) -> torch.Tensor:
+        """The loss to minimise."""
+        return loss + self.zero_one_weight * zero_one_loss(weights)
+
+
+def zero_one_loss(weights: Weights) -> torch.Tensor:
+    """Minus the mean of (weight - 1/2)²: from -1/4, where all are zero or one, to 0."""
+    import torch
+
+    return -(torch.cat([w.flatten() for w in weights.values()]) - 0.5).square().mean()
+
+
+FAIR_DARTS = Method(
+    name="fair_darts",
+    summary="sigmoids that do not compete, with the zero-one loss",
+    relaxation=Sigmoid(),
+    regulariser=ZeroOneLoss(),
+    schedule=Schedule(
+        batch_size=128,
+        learning_rate=0.005,
+        final_learning_rate=0.001,
+        architecture_learning_rate=3e-3,
+    ),
+    small={"epochs": 20, "batch_size": 32, "learning_rate": 0.025},
+)

@@ -1,0 +1,16 @@
+"""The methods by name: a new one is one file, and a line here."""
+
+from __future__ import annotations
+
+from optuna_nas.methods.darts import DARTS
+from optuna_nas.methods.fair_darts import FAIR_DARTS
+from optuna_nas.methods.gdas import GDAS
+from optuna_nas.methods.method import Method
+from optuna_nas.methods.pc_darts import PC_DARTS
+from optuna_nas.methods.random_ws import RANDOM_WS
+from optuna_nas.methods.spos import SPOS
+
+METHODS: dict[str, Method] = {
+    method.name: method for method in (DARTS, PC_DARTS, GDAS, FAIR_DARTS, RANDOM_WS, SPOS)
+}
+"""The methods by the names that `OneShotSearch` and the command line know."""

@@ -1,0 +1,68 @@
+"""How the architecture moves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from optuna_nas._checks import checked_integer, checked_positive
+from optuna_nas.methods.options import option
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from optuna_nas.methods.engine import Batch, Engine
+
+
+@dataclass(frozen=True)
+class Bilevel:
+    """The architecture's step on held-out images, of the first or of the second order.
+
+    Attributes:
+        order: 1, or 2 to look ahead along the weights' next step.
+        xi: The length of the step to look ahead; None for the learning rate of the weights.
+
+    Raises:
+        ValueError: A number is out of range, or the first order is to look ahead.
+    """
+
+    order: int = option(
+        1, "1, or 2 to look one step of the weights ahead.", minimum=1, tunable=True
+    )
+    xi: float | None = option(
+        None,
+        "How far order 2 looks ahead; the learning rate if unset.",
+        kind=float,
+        tunable=True,
+        needs=("order", 2),
+    )
+
+    def __post_init__(self) -> None:
+        checked_integer("order", self.order, 1, 2)
+        if self.xi is not None:
+            checked_positive("xi", self.xi)
+            if self.order == 1:
+                raise ValueError(
+                    f"`xi` is {self.xi!r}, but `order` is {self.order!r}; allowed is None, or "
+                    "`order=2`: the first order does not look ahead."
+                )
+
+    def gradients(self, search: Engine, batch: Batch) -> list[Tensor]:
+        """The gradient at a batch of held-out images; see `bilevel`."""
+        from optuna_nas.methods.bilevel import Unrolled, architecture_gradient
+        from optuna_nas.supernets import frozen_statistics
+
+        held_out = search.draw_held_out()
+        noise = search.draw_noise()  # the second order compares losses of one sample
+        unrolled = None
+        if self.order == 2:
+            xi = search.learning_rate if self.xi is None else self.xi
+            unrolled = Unrolled.of(search.weight_optimizer, xi)
+        with frozen_statistics(search.supernet):
+            return architecture_gradient(
+                search.alphas,
+                search.weights,
+                validation_loss=lambda: search.architecture_loss(held_out, noise),
+                training_loss=lambda: search.loss(batch, search.sample(noise)),
+                unrolled=unrolled,
+            )
