@@ -56,7 +56,7 @@ from optuna_nas.objectives.search_parts import part_sizes, search_parts
 from optuna_nas.objectives.training import accuracy, chosen_augmentation
 from optuna_nas.spaces import SearchSpace, remember_space
 from optuna_nas.supernets import Supernet, build_supernet
-from optuna_nas.trials import TrialRun
+from optuna_nas.trials import TrialRun, queued_if_interrupted
 from optuna_nas.trials.divergence import DivergedError
 from optuna_nas.visualization.cells import cell_svg
 
@@ -202,7 +202,8 @@ class OneShotSearch:
         """
         check_directions(trial, self.metric_names, self.directions)
         remember_space(trial, self.space, derived=True)
-        method = self.search.suggest(trial)
+        with queued_if_interrupted(trial):
+            method = self.search.suggest(trial)
         fingerprint = {**method.describe(), **self.settings()}
         with TrialRun(trial, self.artifacts, fingerprint=fingerprint) as run:
             value = self._search(trial, run, method)
