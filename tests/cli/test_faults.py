@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
+import warnings
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,6 +22,8 @@ from typing import Any
 import optuna
 import pytest
 import torch
+from optuna.exceptions import ExperimentalWarning
+from optuna.storages import RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_nas.artifacts import ArtifactFolder
@@ -184,7 +187,9 @@ def test_two_workers_resume_the_same_training(study: optuna.Study, tmp_path: Pat
     """Both were told to: the value is right, whoever is first, and the files stay whole."""
     folder = tmp_path / "files"
     interrupted(study, folder)
-    requeue(study, study.trials[0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        RetryHeartbeatStaleTrialCallback()(study, study.trials[0])  # as Optuna's heartbeat does
     assert [t.state for t in study.trials[1:]] == [TrialState.WAITING] * 2
     together = threading.Barrier(2)
     address = f"sqlite:///{tmp_path / 'study.db'}"
