@@ -61,12 +61,14 @@ def _with_flags(text: str) -> str:
     known = {str(parameter.name) for command in called for parameter in command.params}
 
     def flag(found: re.Match[str]) -> str:
-        name = (found[1] or found[2]).replace("-", "_")
+        name = (found[1] or found[2] or found[3]).replace("-", "_")
         name = name if name in known else _ALIASES.get(name, name)
         return f"--{name.replace('_', '-')}" if name in known else found[0]
 
-    # A name of several words is told from a word of the message without quotation marks too.
-    return re.sub(r"`([a-z_-]+)`|\b([a-z]+(?:_[a-z]+)+)\b(?=[= ])", flag, text)
+    # A name of several words is told from a word of the message without quotation marks too, and
+    # so is one whose value was another.
+    several, changed = r"\b([a-z]+(?:_[a-z]+)+)\b(?=[= ])", r"\b([a-z]+)(?= was [^;]* and is )"
+    return re.sub(rf"`([a-z_-]+)`|{several}|{changed}", flag, text)
 
 
 def main() -> None:
