@@ -97,21 +97,22 @@ def test_the_file_computes_what_the_network_does(
     assert {path.name for path in folder.iterdir()} >= {"model.pt2", "model.onnx", "predict.py"}
 
 
-class _Chance(nn.Module):
-    """Its file cannot compute what it does."""
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        pixels = images.flatten(1)[:, :10]
-        return pixels + torch.rand_like(pixels)
-
-
 @installed
 @pytest.mark.slow
 def test_a_file_that_computes_something_else_is_not_written(
-    data: ImageData, tmp_path: Path
+    data: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    write = torch.onnx.export
+
+    def write_wrongly(traced: torch.export.ExportedProgram, **options: Any) -> Any:
+        batch = ({0: torch.export.Dim.DYNAMIC},)
+        wrong = nn.Sequential(traced.module(), nn.Softmax(dim=-1))
+        args, _ = traced.example_inputs
+        return write(torch.export.export(wrong, args, dynamic_shapes=batch), **options)
+
+    monkeypatch.setattr(torch.onnx, "export", write_wrongly)
     with pytest.raises(UserError, match="its logits differ from torch's by"):
-        exported(_Chance(), made(0, data)[1], data, tmp_path / "out")
+        exported(*made(0, data), data, tmp_path / "out")
     assert not list(tmp_path.iterdir())
 
 

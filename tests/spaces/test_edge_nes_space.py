@@ -140,7 +140,7 @@ def test_order_of_equal_nodes_does_not_matter() -> None:
         ({"operations": ["a", "a"]}, "`operations` is .*two or more different names"),
         ({"operations": "skip_connect"}, "`operations` is 'skip_connect'"),
         ({"operations": ["a|b", "c"]}, "`operations` is .*names of letters"),
-        ({"num_nodes": 0}, "`num_nodes` is 0; allowed is an integer of 1 or more"),
+        ({"num_nodes": 0}, "`num_nodes` is 0; allowed is an integer from 1 to 100"),
     ],
 )
 def test_wrong_arguments(options: dict[str, Any], message: str) -> None:

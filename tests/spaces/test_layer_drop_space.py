@@ -205,7 +205,7 @@ def test_other_texts_are_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((0,), "`num_layers` is 0; allowed is an integer of 1 or more"),
+        ((0,), "`num_layers` is 0; allowed is an integer from 1 to 1000"),
         ((12, 0), "`min_layers` is 0; allowed is an integer from 1 to 12"),
         ((12, 5, 4), "`min_layers` is 5; allowed is an integer from 1 to 4"),
         ((12, 1, 13), "`max_layers` is 13; allowed is an integer from 1 to 12"),
