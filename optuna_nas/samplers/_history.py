@@ -14,7 +14,7 @@ a trial is read. Constraints are met up to zero.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -71,16 +71,26 @@ class History:
         observations: The finished trials that tell something, by trial number.
         keys: The architecture's key of every finished or pending trial, by trial number; also that
             of the proposal for it, if it was not evaluated as it was proposed.
+        earlier: The observations as they are without the trials from a number on: what is believed
+            of one that did not complete depends on those that did. None if nothing is believed.
     """
 
     observations: Sequence[Observation]
     keys: Mapping[int, frozenset[str]]
+    earlier: Callable[[int], list[Observation]] | None = field(
+        default=None, repr=False, compare=False
+    )
 
     def before(self, number: int) -> History:
         """The history as known from trials below a number."""
+        if self.earlier is None:
+            known = [o for o in self.observations if o.number < number]
+        else:
+            known = self.earlier(number)
         return History(
-            with_violations([o for o in self.observations if o.number < number]),
+            with_violations(known),
             {n: keys for n, keys in self.keys.items() if n < number},
+            self.earlier,
         )
 
     @cached_property

@@ -90,7 +90,11 @@ class HistoryReader:
         done, pending = _split(trials)
         finished = self._finished(done, signs, pending)
         keys = _taken(finished)
-        history = History(with_violations(_observations(finished, signs)), keys)
+
+        def earlier(number: int) -> list[Observation]:
+            return _observations([f for f in finished if f.trial.number < number], signs)
+
+        history = History(with_violations(_observations(finished, signs)), keys, earlier)
         self._activity = history.activity
         self._taken = len(done), frozenset[str]().union(*keys.values())
         keys |= {number: frozenset([key]) for number, key in self._pending(pending, except_number)}

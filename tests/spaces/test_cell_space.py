@@ -137,7 +137,7 @@ def test_hostile_names_are_refused(name: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((1, ("a", "b")), "`num_nodes` is 1; allowed is an integer of 2 or more"),
+        ((1, ("a", "b")), "`num_nodes` is 1; allowed is an integer from 2 to 16"),
         ((True, ("a", "b")), "`num_nodes` is True"),
         ((3.0, ("a", "b")), "`num_nodes` is 3.0"),
         (("3", ("a", "b")), "`num_nodes` is '3'"),
