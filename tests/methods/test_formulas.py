@@ -22,7 +22,7 @@ from optuna_nas.methods.shared_weights import SharedWeights
 from optuna_nas.spaces import DARTSSpace, NASBench201Space
 from optuna_nas.supernets import build_supernet
 from optuna_nas.supernets.cell import shuffle_channels
-from tests.methods.test_conformance import engine, small
+from tests.methods.test_all_methods import engine, small
 from tests.supernets.plain_supernet import evenly
 
 NB201 = NASBench201Space()
