@@ -338,6 +338,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--strikes", type=int, default=40, help="of each kind")
     chosen = parser.parse_args(arguments)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    # A shell lets what it starts in the background ignore Ctrl-C, and so would the searches.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     rows, wrong = [], []
     for storage in chosen.storages:
         with tempfile.TemporaryDirectory() as name, made(storage, Path(name)) as address:
