@@ -46,7 +46,7 @@ def level_trials(best: TrialRecord, records: Sequence[TrialRecord]) -> list[Tria
 
 def level_words(best: TrialRecord, records: Sequence[TrialRecord]) -> str:
     """Say which trials the best one is not told apart from; empty if nothing is known of that."""
-    if best.value_errors[0] is None:
+    if best.value_errors[0] is None or sum(record.finished for record in records) < 2:
         return ""
     where = f"on these {best.validation_examples}"
     test = "two-proportion test, 5 % level"

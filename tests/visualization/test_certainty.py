@@ -72,6 +72,8 @@ def test_words_list_what_is_level() -> None:
     assert "two-proportion test, 5 % level" in words and words.endswith("11, 12, ….")
     records = read_records(study_of([0.95, 0.5], validation_images=600))
     assert level_words(records[0], records).startswith("Every other trial is distinguishable")
+    records = read_records(study_of([0.95], validation_images=600))
+    assert level_words(records[0], records) == ""
 
 
 def test_a_report_says_how_sure_it_is(tmp_path: Path) -> None:
