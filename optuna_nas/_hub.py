@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Literal
 
 from optuna_nas._checks import user_path
+from optuna_nas._text import one_line
 
-__all__ = ["asking_hub", "is_hub_id", "near_local", "one_line"]
+__all__ = ["asking_hub", "in_words", "is_hub_id", "near_local"]
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 _FILES = (
@@ -62,10 +63,9 @@ def near_local(name: str | Path, *, known: tuple[str, ...] = ()) -> str | None:
     return str(found)
 
 
-def one_line(error: BaseException) -> str:
-    """What an error says, in one line that is not too long."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:_LONGEST]}{'...' if len(text) > _LONGEST else ''}"
+def in_words(error: BaseException) -> str:
+    """What an error is and says, in one line that is not too long."""
+    return f"{type(error).__name__}: {one_line(error, _LONGEST)}"
 
 
 @contextmanager
@@ -90,7 +90,7 @@ def asking_hub(kind: Literal["dataset", "model"], name: str) -> Iterator[str]:
         except HfHubHTTPError:
             pass  # it answers; what it says of the name, whoever loads will hear
         except Exception as error:  # of whichever client it uses
-            why = one_line(error)
+            why = in_words(error)
     logger = logging.getLogger("huggingface_hub")
     level = logger.level
     logger.setLevel(logging.ERROR)

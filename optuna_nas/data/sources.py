@@ -25,7 +25,7 @@ import datasets
 import PIL.Image
 
 from optuna_nas._checks import user_path
-from optuna_nas._hub import asking_hub, is_hub_id, near_local, one_line
+from optuna_nas._hub import asking_hub, in_words, is_hub_id, near_local
 from optuna_nas.data.local_files import open_path
 from optuna_nas.data.split_names import TRAIN
 
@@ -102,7 +102,7 @@ def _open_hub(
         try:
             loaded = datasets.load_dataset(source, config_name, trust_remote_code=False)
         except Exception as error:
-            reason = f"it cannot be reached ({unreachable})" if unreachable else one_line(error)
+            reason = f"it cannot be reached ({unreachable})" if unreachable else in_words(error)
             raise ValueError(
                 f"{missing}, and not to be had from the Hugging Face hub: {reason}."
             ) from error

@@ -13,7 +13,7 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from optuna_nas._checks import user_path
-from optuna_nas._hub import asking_hub, near_local, one_line
+from optuna_nas._hub import asking_hub, in_words, near_local
 from optuna_nas.networks import check_thinnable, count_parameters, find_layer_stack, thin
 from optuna_nas.networks.initial_weights import DrawnFrom
 from optuna_nas.objectives.layer_drop_bert.isolation import isolated
@@ -80,7 +80,7 @@ class Pretrained:
                 raise ValueError(
                     f"`model` is {str(model)!r}, which transformers cannot load as a text "
                     f"classifier; allowed are a folder with a model and its tokenizer, and a hub "
-                    f"id. {reason or one_line(error)}."
+                    f"id. {reason or in_words(error)}."
                 ) from error
         if tokenizer.pad_token_id is None:
             raise ValueError(
