@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from optuna_nas._attributes import read_list
 from optuna_nas.errors import UserError
 from optuna_nas.export.folder import check_folder
 from optuna_nas.export.model import FILES
@@ -58,7 +59,7 @@ def export_ensemble(
     if onnx:
         require_onnx()
     target = check_folder(folder, ours=FILES, overwrite=overwrite)
-    texts = trial.user_attrs.get("members")
+    texts = read_list(trial.user_attrs, "members", str)
     if not texts:
         raise UserError(f"Trial {trial.number} cannot be exported: it has found no ensemble.")
     try:

@@ -20,6 +20,8 @@ from optuna.trial import TrialState
 
 from optuna_nas.data import ImageData
 from optuna_nas.ensembles import best_ensemble
+from optuna_nas.errors import UserError
+from optuna_nas.export.ensemble import export_ensemble
 from optuna_nas.methods import EdgePenalty, common_edges
 from optuna_nas.objectives import CellCNN, EdgeNES
 from optuna_nas.objectives.edge_nes import (
@@ -344,6 +346,15 @@ def test_a_study_that_minimises_is_refused(small: Make) -> None:
     study = optuna.create_study(direction="minimize")
     with pytest.raises(ValueError, match="direction='maximize'"):
         study.optimize(small(), n_trials=1)
+
+
+@pytest.mark.parametrize("members", [7, "c0 | c1", [5], {"0": "c"}, [["c"]]])
+def test_members_of_another_type_are_none(small: Make, tmp_path: Path, members: object) -> None:
+    study = optuna.create_study(direction="maximize")
+    study.add_trial(optuna.trial.create_trial(value=1.0, user_attrs={"members": members}))
+    with pytest.raises(UserError, match="Trial 0 cannot be exported: it has found no ensemble"):
+        export_ensemble(small(), study, study.trials[0], tmp_path / "exported")
+    assert not (tmp_path / "exported").exists()
 
 
 def test_nothing_to_load(small: Make, tmp_path: Path) -> None:
