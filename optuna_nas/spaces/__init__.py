@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from optuna_nas.spaces.architecture import Architecture, Path, PathBlock
-from optuna_nas.spaces.base import InvalidArchitectureError, SearchSpace, space_from_dict
+from optuna_nas.spaces.base import InvalidArchitectureError, SearchSpace
 from optuna_nas.spaces.cell import CellSpace
 from optuna_nas.spaces.darts import DARTS_OPERATIONS, DARTSSpace, Genotype
 from optuna_nas.spaces.edge_nes import EDGE_NES_OPERATIONS, EdgeNESSpace
@@ -15,6 +15,7 @@ from optuna_nas.spaces.nasbench101 import (
     NASBench101Space,
 )
 from optuna_nas.spaces.nasbench201 import NAS_BENCH_201_OPERATIONS, NASBench201Space
+from optuna_nas.spaces.registry import space_from_dict
 from optuna_nas.spaces.study import recall_space, remember_space
 
 __all__ = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import optuna
 from optuna.distributions import (
@@ -17,6 +17,7 @@ from optuna.distributions import (
 from optuna_nas import _optuna
 from optuna_nas.spaces.architecture import Architecture, Path, PathBlock
 from optuna_nas.spaces.choices import place_of
+from optuna_nas.spaces.registry import SPACES
 from optuna_nas.spaces.study import remember_space
 
 if TYPE_CHECKING:
@@ -43,11 +44,9 @@ class SearchSpace(ABC):
     nothing else. A space is immutable and is described completely by :meth:`to_dict`.
     """
 
-    _registry: ClassVar[dict[str, type[SearchSpace]]] = {}
-
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        SearchSpace._registry[cls.__name__] = cls
+        SPACES[cls.__name__] = cls
 
     def __init__(self, distributions: Mapping[str, BaseDistribution]) -> None:
         self._distributions = dict(distributions)
@@ -216,30 +215,6 @@ class SearchSpace(ABC):
     def __repr__(self) -> str:
         arguments = (f"{k}={v!r}" for k, v in self.to_dict().items() if k != "space")
         return f"{self.name}({', '.join(arguments)})"
-
-
-def space_from_dict(description: Mapping[str, Any]) -> SearchSpace:
-    """Build the space that `SearchSpace.to_dict` described.
-
-    Args:
-        description: The stored description; `description["space"]` names the class.
-
-    Raises:
-        ValueError: No space class of that name is known in this process, or it cannot be built
-            from this description.
-    """
-    name = description.get("space") if isinstance(description, Mapping) else None
-    if not isinstance(name, str) or name not in SearchSpace._registry:
-        raise ValueError(
-            f"Unknown search space {name!r}; known are {sorted(SearchSpace._registry)}. "
-            "Import the module that defines your own space before the study is used."
-        )
-    try:
-        return SearchSpace._registry[name].from_dict(description)
-    except ValueError:
-        raise
-    except Exception as error:  # what a database says may be anything
-        raise ValueError(f"The description of a {name} is damaged: {error!r}.") from error
 
 
 def suggest_parameter(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from optuna_nas import _optuna
+from optuna_nas.spaces.registry import space_from_dict
 
 if TYPE_CHECKING:
     import optuna
@@ -76,8 +77,6 @@ def recall_space(study: optuna.Study | Any, *, derived: bool = False) -> SearchS
     Raises:
         ValueError: The description names a space class this process does not know, or is none.
     """
-    from optuna_nas.spaces.base import space_from_dict
-
     key = _attribute(derived)
     description = _optuna.storage(study).get_study_user_attrs(_optuna.study_id(study)).get(key)
     if description is None:
