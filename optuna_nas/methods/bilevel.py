@@ -86,7 +86,7 @@ def architecture_gradient(
         The gradient of each parameter of the architecture.
     """
     if unrolled is None:
-        with _constant(weights):
+        with constant(weights):
             return _gradients(validation_loss(), architecture)
     ahead = _gradients(training_loss(), weights)
     with _restored(weights) as saved:
@@ -97,7 +97,7 @@ def architecture_gradient(
         if norm == 0.0:
             return direct
         epsilon = _EPSILON / norm
-        with _constant(weights):
+        with constant(weights):
             differences = [torch.zeros_like(a) for a in architecture]
             for sign in (1.0, -1.0):
                 with torch.no_grad():
@@ -119,7 +119,7 @@ def _gradients(loss: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
 
 
 @contextmanager
-def _constant(weights: Sequence[Tensor]) -> Iterator[None]:
+def constant(weights: Sequence[Tensor]) -> Iterator[None]:
     """Spare the work for the gradients of these weights."""
     needed = [weight.requires_grad for weight in weights]
     try:

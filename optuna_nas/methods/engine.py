@@ -2,8 +2,8 @@
 
 For each batch of training images:
 
-1. the architecture takes a step of Adam along the gradient that the method's step gives; not in
-   epochs of warm-up, and only with every k-th batch if the schedule says so;
+1. the method's step moves the architecture, by Adam along a gradient; not in epochs of warm-up,
+   and only with every k-th batch if the schedule says so;
 2. weights of the operations are drawn, perturbed if the method does so, and the network's weights
    take a step of SGD on the loss of the batch, with the gradient clipped.
 
@@ -20,8 +20,9 @@ drawn anew for each step, as there.
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
@@ -30,8 +31,9 @@ from torch import nn
 
 from optuna_nas.data import ImageSplit, batches
 from optuna_nas.data.augmentation import Augmentation
+from optuna_nas.methods.bilevel import constant
 from optuna_nas.methods.trajectory import Trajectory
-from optuna_nas.supernets import RelaxedNetwork, Supernet, Weights
+from optuna_nas.supernets import RelaxedNetwork, Supernet, Weights, frozen_statistics
 from optuna_nas.trials.divergence import DivergedError
 
 if TYPE_CHECKING:
@@ -68,6 +70,8 @@ class Engine:
         trajectory: The strengths after every epoch.
         kept_epochs: How many epochs of the trajectory count, when the method has stopped the
             search; None as long as it has not.
+        records: What else was measured, by name and by the number of epochs before.
+        memory: What the choices of the method remember from step to step, by name.
     """
 
     def __init__(
@@ -97,6 +101,9 @@ class Engine:
         self._step = 0
         self.epochs = 0
         self.kept_epochs: int | None = None
+        self.records: dict[str, dict[int, float]] = {}
+        self.memory: dict[str, float] = {}
+        self._snapshots: dict[int, dict[str, Any]] = {}
         self.weights = list(supernet.parameters())
         self.alphas = list(architecture.parameters())
         self.weight_optimizer = schedule.weight_optimizer(self.weights)
@@ -122,8 +129,8 @@ class Engine:
         total, count = 0.0, 0
         for images, labels in batches(self._train, self._batch_size, self.generator):
             batch = self._augmented(images), labels
-            if self._architecture_moves:
-                self._step_architecture(batch)
+            if self.method.step is not None and self._architecture_moves:
+                self.method.step(self, batch)
             total += self._step_weights(batch) * len(labels)
             count += len(labels)
             self._step += 1
@@ -155,33 +162,73 @@ class Engine:
 
     def state(self) -> dict[str, Any]:
         """All that a later process needs to go on exactly from here."""
+        return {
+            **self._learnt(),
+            "generator": self.generator.get_state(),
+            "step": self._step,
+            "epoch": self.epochs,
+            "kept_epochs": self.kept_epochs,
+            "records": {name: dict(found) for name, found in self.records.items()},
+            "memory": dict(self.memory),
+            "snapshots": dict(self._snapshots),
+            "trajectory": self.trajectory.state(),
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on from what :meth:`state` returned."""
+        self._load_learnt(state)
+        self.generator.set_state(state["generator"])
+        self._step = state["step"]
+        self.epochs = state["epoch"]
+        self.kept_epochs = state["kept_epochs"]
+        self.records = {name: dict(found) for name, found in state.get("records", {}).items()}
+        self.memory = dict(state.get("memory", {}))
+        self._snapshots = dict(state.get("snapshots", {}))
+        self.trajectory.load(state["trajectory"])
+
+    def _learnt(self) -> dict[str, Any]:
         optimizer = self._architecture_optimizer
         return {
             "supernet": self.supernet.state_dict(),
             "architecture": self.architecture.state_dict(),
             "weight_optimizer": self.weight_optimizer.state_dict(),
             "architecture_optimizer": None if optimizer is None else optimizer.state_dict(),
-            "generator": self.generator.get_state(),
-            "step": self._step,
-            "epoch": self.epochs,
-            "kept_epochs": self.kept_epochs,
-            "trajectory": self.trajectory.state(),
         }
 
-    def load(self, state: Mapping[str, Any]) -> None:
-        """Go on from what :meth:`state` returned."""
+    def _load_learnt(self, state: Mapping[str, Any]) -> None:
         self.supernet.load_state_dict(state["supernet"])
         self.architecture.load_state_dict(state["architecture"])
         self.weight_optimizer.load_state_dict(state["weight_optimizer"])
         if self._architecture_optimizer is not None:
             self._architecture_optimizer.load_state_dict(state["architecture_optimizer"])
-        self.generator.set_state(state["generator"])
-        self._step = state["step"]
-        self.epochs = state["epoch"]
-        self.kept_epochs = state["kept_epochs"]
-        self.trajectory.load(state["trajectory"])
 
-    # What a step of the architecture is made of.
+    # What choices of a method do with a search.
+
+    def record(self, name: str, value: float) -> None:
+        """Write down a number that was measured after the present epoch."""
+        self.records.setdefault(name, {})[self.epochs] = value
+
+    def keep(self, last: int) -> None:
+        """Keep what is learnt by now, to go back to; of the last so many times only."""
+        self._snapshots[self.epochs] = copy.deepcopy(self._learnt())
+        for epochs in sorted(self._snapshots)[:-last]:
+            del self._snapshots[epochs]
+
+    def go_back(self, epochs: int) -> None:
+        """Go back to what was learnt by then, and kept; the number of epochs goes on.
+
+        Raises:
+            KeyError: It was not kept.
+        """
+        self._load_learnt(copy.deepcopy(self._snapshots[epochs]))
+        self._snapshots.clear()
+
+    def move(self, gradients: Sequence[torch.Tensor]) -> None:
+        """Move the architecture by a step of its optimiser, along a gradient of each parameter."""
+        assert self._architecture_optimizer is not None
+        for alpha, gradient in zip(self.alphas, gradients, strict=True):
+            alpha.grad = gradient
+        self._architecture_optimizer.step()
 
     @property
     def learning_rate(self) -> float:
@@ -208,20 +255,29 @@ class Engine:
         weights: Weights = self.architecture(_seeded(noise), self.progress)
         return weights
 
-    def loss(self, batch: Batch, weights: Weights) -> torch.Tensor:
-        """The loss of a batch."""
+    def loss(
+        self, batch: Batch, weights: Weights, computed: Weights | None = None
+    ) -> torch.Tensor:
+        """The loss of a batch.
+
+        Args:
+            batch: The images and their labels.
+            weights: The weights of the operations.
+            computed: Which operations are computed; None for those that have a weight.
+        """
         images, labels = batch
-        return self._loss_function(self.supernet(images, weights), labels)
+        return self._loss_function(self.supernet(images, weights, computed), labels)
 
     def architecture_loss(self, batch: Batch, noise: int) -> torch.Tensor:
         """The loss that the architecture is to minimise: that of a batch, regularised."""
         weights = self.sample(noise)
-        found = self.loss(batch, weights)
+        return self.regularised(self.loss(batch, weights), weights, noise)
+
+    def regularised(self, loss: torch.Tensor, weights: Weights, noise: int) -> torch.Tensor:
+        """A loss of the architecture, with what the method adds to it."""
         if self.method.regulariser is None:
-            return found
-        return self.method.regulariser(
-            found, weights, self.architecture, _seeded(noise), self.progress
-        )
+            return loss
+        return self.method.regulariser(loss, weights, self, _seeded(noise))
 
     @property
     def _architecture_moves(self) -> bool:
@@ -229,22 +285,15 @@ class Engine:
         due = self._step % schedule.architecture_every == 0
         return bool(self.alphas) and due and self.epochs >= schedule.warm_up_epochs
 
-    def _step_architecture(self, batch: Batch) -> None:
-        if self.method.step is None or self._architecture_optimizer is None:
-            return
-        gradients = self.method.step.gradients(self, batch)
-        for alpha, gradient in zip(self.alphas, gradients, strict=True):
-            alpha.grad = gradient
-        self._architecture_optimizer.step()
-
     def _step_weights(self, batch: Batch) -> float:
         noise = self.draw_noise()
         with torch.no_grad():
             weights = self.sample(noise)
         if self.method.perturbation is not None:
-            weights = self.method.perturbation(
-                weights, lambda w: self.loss(batch, w), _seeded(noise), self.progress
-            )
+            with frozen_statistics(self.supernet), constant(self.weights):
+                weights = self.method.perturbation(
+                    weights, lambda w: self.loss(batch, w), _seeded(noise), self.progress
+                )
         loss = self.loss(batch, weights)
         self.weight_optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

@@ -17,7 +17,7 @@ the same numbers. `none` has no part in the publication; search a space without 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from optuna_nas._checks import checked_positive
 from optuna_nas.methods.method import Method
@@ -28,6 +28,7 @@ from optuna_nas.methods.schedule import Schedule
 if TYPE_CHECKING:
     import torch
 
+    from optuna_nas.methods.engine import Engine
     from optuna_nas.supernets import Weights
 
 
@@ -51,9 +52,8 @@ class ZeroOneLoss:
         self,
         loss: torch.Tensor,
         weights: Weights,
-        architecture: Any,
+        search: Engine,
         generator: torch.Generator,
-        progress: float,
     ) -> torch.Tensor:
         """The loss to minimise."""
         return loss + self.zero_one_weight * zero_one_loss(weights)

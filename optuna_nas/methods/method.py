@@ -45,8 +45,8 @@ class Architectures(Protocol):
 class Step(Protocol):
     """How the architecture moves."""
 
-    def gradients(self, search: Engine, batch: Batch) -> list[torch.Tensor]:
-        """The gradient of each parameter of the architecture, at a batch of training images."""
+    def __call__(self, search: Engine, batch: Batch) -> None:
+        """Move it (see `Engine.move`), given the batch of training images that comes next."""
 
 
 class Regulariser(Protocol):
@@ -56,18 +56,16 @@ class Regulariser(Protocol):
         self,
         loss: torch.Tensor,
         weights: Weights,
-        architecture: Any,
+        search: Engine,
         generator: torch.Generator,
-        progress: float,
     ) -> torch.Tensor:
         """The loss to minimise.
 
         Args:
             loss: The loss on held-out images.
             weights: The weights that it was computed with; gradients flow through them.
-            architecture: What gave them.
-            generator: In the state in which they were drawn.
-            progress: The share of the training that is over.
+            search: The search, with `architecture`, `supernet` and `progress`.
+            generator: In the state in which the weights were drawn.
         """
 
 
@@ -81,7 +79,14 @@ class Perturbation(Protocol):
         generator: torch.Generator,
         progress: float,
     ) -> Weights:
-        """The weights to learn with, given the loss of the batch at any weights."""
+        """The weights to learn with.
+
+        Args:
+            weights: Those that were drawn.
+            loss: The loss of the batch at any weights; gradients flow to these only.
+            generator: In the state in which the weights were drawn.
+            progress: The share of the training that is over.
+        """
 
 
 class Stopping(Protocol):

@@ -47,6 +47,10 @@ class Bilevel:
                     "`order=2`: the first order does not look ahead."
                 )
 
+    def __call__(self, search: Engine, batch: Batch) -> None:
+        """Move the architecture along its gradient at a batch of held-out images."""
+        search.move(self.gradients(search, batch))
+
     def gradients(self, search: Engine, batch: Batch) -> list[Tensor]:
         """The gradient at a batch of held-out images; see `bilevel`."""
         from optuna_nas.methods.bilevel import Unrolled, architecture_gradient

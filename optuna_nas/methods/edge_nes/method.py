@@ -16,18 +16,19 @@ if TYPE_CHECKING:
     import torch
 
     from optuna_nas.methods.edge_nes.hypernetwork import ArchitectureHypernetwork
+    from optuna_nas.methods.engine import Engine
     from optuna_nas.supernets import Weights
 
 
 def shared_edges_penalty(
     loss: torch.Tensor,
     weights: Weights,
-    architecture: ArchitectureHypernetwork,
+    search: Engine,
     generator: torch.Generator,
-    progress: float,
 ) -> torch.Tensor:
     """The loss plus the penalty at the λ that the weights were drawn for."""
-    return loss + architecture.penalty(generator, progress)
+    architecture: ArchitectureHypernetwork = search.architecture
+    return loss + architecture.penalty(generator, search.progress)
 
 
 EDGE_NES = Method(
