@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import optuna_nas._trains  # noqa: F401 (before torch is imported)
 from optuna_nas.data.augmentation import augment
-from optuna_nas.data.image_data import ImageData, ImageSplit, batches
+from optuna_nas.data.image_data import ImageData, ImageSplit
 from optuna_nas.data.images import load_images
 from optuna_nas.data.normalisation import channel_statistics, normalise
+from optuna_nas.data.split import Split, batches
 from optuna_nas.data.text import load_text
 from optuna_nas.data.text_data import TextData, TextSplit
 
 __all__ = [
     "ImageData",
     "ImageSplit",
+    "Split",
     "TextData",
     "TextSplit",
     "augment",

@@ -1,44 +1,29 @@
-"""Images and labels in memory, and batches of them."""
+"""Images and labels in memory."""
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import torch
-
-from optuna_nas._interrupts import check_interrupted
+from optuna_nas.data.split import Split, digest_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from torch import Tensor
 
 
-_HASHED_AT_ONCE = 1024  # images that are copied, where they do not lie one after the other
+class ImageSplit(Split):
+    """The images of one split: the inputs float32, `N C H W`, the targets int64, `N`."""
 
+    @property
+    def images(self) -> Tensor:
+        """Normalised images, float32, `N C H W`."""
+        return self.inputs
 
-@dataclass(frozen=True, eq=False)
-class ImageSplit:
-    """The images of one split.
-
-    Attributes:
-        images: Normalised images, float32, `N C H W`.
-        labels: Class numbers, int64, `N`.
-    """
-
-    images: Tensor
-    labels: Tensor
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def to(self, device: torch.device | str) -> ImageSplit:
-        """Return the split on a device, itself if it is there already."""
-        images, labels = self.images.to(device), self.labels.to(device)
-        return self if images is self.images else ImageSplit(images, labels)
+    @property
+    def labels(self) -> Tensor:
+        """Class numbers, int64, `N`."""
+        return self.targets
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,13 +72,7 @@ class ImageData:
     @cached_property
     def digest(self) -> str:
         """Sixteen hexadecimal digits that change with any pixel, label, class or split."""
-        found = hashlib.blake2b("\0".join(self.class_names).encode(), digest_size=8)
-        for split in (self.train, self.validation, self.test):
-            for tensor in (split.images, split.labels):
-                found.update(f"\1{tensor.dtype}{tuple(tensor.shape)}\1".encode())
-                for part in torch.split(tensor.detach(), _HASHED_AT_ONCE):
-                    found.update(part.cpu().contiguous().view(torch.uint8).numpy().data)
-        return found.hexdigest()
+        return digest_of("\0".join(self.class_names), (self.train, self.validation, self.test))
 
     def describe(self) -> dict[str, Any]:
         """Return what the data is as plain JSON values, for logs and reports."""
@@ -110,61 +89,3 @@ class ImageData:
             "std": list(self.std),
             "digest": self.digest,
         }
-
-
-def batches(
-    split: ImageSplit,
-    batch_size: int,
-    generator: torch.Generator | None = None,
-    *,
-    device: torch.device | str | None = None,
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Iterate once over a split in batches.
-
-    With a generator the images come shuffled, for training: the last batch may be smaller, but a
-    last batch of a single image is left out of this epoch, as batch normalisation cannot train
-    on one image. Without a generator all images come in order, for evaluation.
-
-    Args:
-        split: The images.
-        batch_size: Images per batch; at least 2 with a generator.
-        generator: The source of randomness, advanced by each epoch; None for no shuffling.
-        device: Where to put each batch; None leaves it where the split is. A split that fits on
-            the device is faster moved there once, by `split.to(device)`.
-
-    Returns:
-        An iterator over images `B C H W` and labels `B`.
-
-    Raises:
-        ValueError: If the batch size, or the split, is smaller than 1, or than 2 with a
-            generator.
-    """
-    least = 1 if generator is None else 2
-    if batch_size < least:
-        raise ValueError(f"batch_size must be at least {least}, got {batch_size}.")
-    if len(split) < least:
-        raise ValueError(f"The split must have at least {least} images, it has {len(split)}.")
-    return _batches(split, batch_size, generator, device or split.images.device)
-
-
-def _batches(
-    split: ImageSplit,
-    batch_size: int,
-    generator: torch.Generator | None,
-    device: torch.device | str,
-) -> Iterator[tuple[Tensor, Tensor]]:
-    if generator is None:
-        pairs = zip(
-            torch.split(split.images, batch_size),
-            torch.split(split.labels, batch_size),
-            strict=True,
-        )
-        for images, labels in pairs:
-            check_interrupted()
-            yield images.to(device), labels.to(device)
-        return
-    order = torch.randperm(len(split), generator=generator, device=generator.device)
-    for rows in torch.split(order.to(split.images.device), batch_size):
-        check_interrupted()
-        if len(rows) > 1:
-            yield split.images[rows].to(device), split.labels[rows].to(device)

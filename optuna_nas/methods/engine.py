@@ -1,6 +1,6 @@
 """The engine: the one loop over the steps of any method, on any supernet.
 
-For each batch of training images:
+For each batch of training examples:
 
 1. the method's step moves the architecture, by Adam along a gradient; not in epochs of warm-up,
    and only with every k-th batch if the schedule says so;
@@ -22,15 +22,13 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
-from optuna_nas.data import ImageSplit, batches
-from optuna_nas.data.augmentation import Augmentation
+from optuna_nas.data import Split, batches
 from optuna_nas.methods.bilevel import constant
 from optuna_nas.methods.trajectory import Trajectory
 from optuna_nas.supernets import RelaxedNetwork, Supernet, Weights, frozen_statistics
@@ -38,12 +36,10 @@ from optuna_nas.trials.divergence import DivergedError
 
 if TYPE_CHECKING:
     from optuna_nas.methods.method import Method
+    from optuna_nas.tasks import Task
 
 Batch: TypeAlias = tuple[torch.Tensor, torch.Tensor]
-"""Augmented images `B C H W` and their labels `B`."""
-
-Loss: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-"""The loss of logits `B num_classes` at labels `B`."""
+"""Augmented inputs `B ...` and their targets `B ...`."""
 
 
 class Engine:
@@ -53,17 +49,17 @@ class Engine:
         method: The method.
         supernet: The supernet, on its device.
         architecture: What gives the weights of the operations, on the same device.
-        train: The images for the weights, on the same device.
-        held_out: The images for the architecture, likewise.
-        augmentation: What is done to every batch.
+        train: The examples for the weights, on the same device.
+        held_out: The examples for the architecture, likewise.
+        task: What is learnt: its loss, its score, and what is done to every batch.
         generator: Source of shuffling, augmentation and of a relaxation's noise, on the CPU.
-        loss_function: The loss of a batch.
 
     Attributes:
         method: The method.
         supernet: The supernet.
         architecture: What gives the weights of the operations.
-        held_out: The images for the architecture.
+        held_out: The examples for the architecture.
+        task: What is learnt.
         weights: The weights of the supernet.
         alphas: The parameters of the architecture.
         weight_optimizer: The optimiser of the weights.
@@ -79,22 +75,20 @@ class Engine:
         method: Method,
         supernet: Supernet,
         architecture: Any,
-        train: ImageSplit,
-        held_out: ImageSplit,
+        train: Split,
+        held_out: Split,
         *,
-        augmentation: Augmentation,
+        task: Task,
         generator: torch.Generator,
-        loss_function: Loss = F.cross_entropy,
     ) -> None:
         schedule = method.schedule
         self.method = method
         self.supernet = supernet
         self.architecture = architecture
         self.held_out = held_out
+        self.task = task
         self.generator = generator
         self._train = train
-        self._augmentation = augmentation
-        self._loss_function = loss_function
         self._batch_size = min(schedule.batch_size, len(train))
         whole, rest = divmod(len(train), self._batch_size)
         self._steps = schedule.epochs * (whole + (rest > 1))
@@ -115,7 +109,7 @@ class Engine:
         self.trajectory.record(architecture.strengths())
 
     def train_epoch(self) -> float:
-        """Pass once over the training images.
+        """Pass once over the training examples.
 
         Returns:
             The mean training loss.
@@ -127,12 +121,12 @@ class Engine:
         for group in self.weight_optimizer.param_groups:
             group["lr"] = self.learning_rate
         total, count = 0.0, 0
-        for images, labels in batches(self._train, self._batch_size, self.generator):
-            batch = self._augmented(images), labels
+        for inputs, targets in batches(self._train, self._batch_size, self.generator):
+            batch = self._augmented(inputs), targets
             if self.method.step is not None and self._architecture_moves:
                 self.method.step(self, batch)
-            total += self._step_weights(batch) * len(labels)
-            count += len(labels)
+            total += self._step_weights(batch) * len(targets)
+            count += len(targets)
             self._step += 1
         self.epochs += 1
         if not math.isfinite(total):
@@ -241,10 +235,10 @@ class Engine:
         return self._step / self._steps
 
     def draw_held_out(self) -> Batch:
-        """A batch of held-out images, drawn anew."""
+        """A batch of held-out examples, drawn anew."""
         order = torch.randperm(len(self.held_out), generator=self.generator)
-        rows = order[: self._batch_size].to(self.held_out.labels.device)
-        return self._augmented(self.held_out.images[rows]), self.held_out.labels[rows]
+        rows = order[: self._batch_size].to(self.held_out.targets.device)
+        return self._augmented(self.held_out.inputs[rows]), self.held_out.targets[rows]
 
     def draw_noise(self) -> int:
         """What the noise of a step comes from: with it a sample can be drawn again."""
@@ -261,12 +255,12 @@ class Engine:
         """The loss of a batch.
 
         Args:
-            batch: The images and their labels.
+            batch: The inputs and their targets.
             weights: The weights of the operations.
             computed: Which operations are computed; None for those that have a weight.
         """
-        images, labels = batch
-        return self._loss_function(self.supernet(images, weights, computed), labels)
+        inputs, targets = batch
+        return self.task.loss(self.supernet(inputs, weights, computed), targets)
 
     def architecture_loss(self, batch: Batch, noise: int) -> torch.Tensor:
         """The loss that the architecture is to minimise: that of a batch, regularised."""
@@ -301,8 +295,8 @@ class Engine:
         self.weight_optimizer.step()
         return float(loss.detach())
 
-    def _augmented(self, images: torch.Tensor) -> torch.Tensor:
-        return self._augmentation(images, self.generator)
+    def _augmented(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.task.augment(inputs, self.generator)
 
 
 def _seeded(noise: int) -> torch.Generator:

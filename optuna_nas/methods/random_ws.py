@@ -65,10 +65,10 @@ class BestOfRandom:
         space = search.supernet.space
         drawn = [space.random(shared.rng) for _ in range(self.candidates)]
         batch = shared.batches[int(shared.rng.integers(len(shared.batches)))]
-        scores = [shared.accuracy(architecture, [batch]) for architecture in drawn]
+        scores = [shared.merit(architecture, [batch]) for architecture in drawn]
         order = sorted(range(len(drawn)), key=lambda i: -scores[i])
         finalists = [drawn[i] for i in order[: self.finalists]]
-        return max(finalists, key=lambda architecture: shared.accuracy(architecture))
+        return max(finalists, key=lambda architecture: shared.merit(architecture))
 
 
 RANDOM_WS = Method(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -16,28 +17,27 @@ if TYPE_CHECKING:
 
 
 class SharedWeights:
-    """The held-out images and the weights of a search.
+    """The held-out examples and the weights of a search.
 
     Args:
         search: The search.
 
     Attributes:
-        batches: The held-out images in batches, in order; a last one of one image is left out.
+        batches: The held-out examples in batches, in order; a last one of one example is left out.
         rng: A source of randomness, the same for a search of the same seed.
     """
 
     def __init__(self, search: Engine) -> None:
         size = search.method.schedule.batch_size
-        images, labels = search.held_out.images, search.held_out.labels
-        parts = zip(torch.split(images, size), torch.split(labels, size), strict=True)
+        inputs, targets = search.held_out.inputs, search.held_out.targets
+        parts = zip(torch.split(inputs, size), torch.split(targets, size), strict=True)
         self.batches: list[Batch] = [(x, y) for x, y in parts if len(y) > 1]
         self.rng = np.random.default_rng(search.generator.initial_seed())
         self._supernet = search.supernet
+        self._score = search.task.score
 
-    def accuracy(
-        self, architecture: Architecture, batches: Sequence[Batch] | None = None
-    ) -> float:
-        """The share of held-out images whose class is predicted, from 0 to 1.
+    def merit(self, architecture: Architecture, batches: Sequence[Batch] | None = None) -> float:
+        """The score on held-out examples, negated if less of it is better.
 
         Args:
             architecture: The architecture.
@@ -47,11 +47,5 @@ class SharedWeights:
         network = RelaxedNetwork(self._supernet, weights, batch_statistics=True)
         chosen = self.batches if batches is None else batches
         with torch.no_grad():
-            right = sum(_right(network(images), labels) for images, labels in chosen)
-        return right / sum(len(y) for _, y in chosen)
-
-
-def _right(outputs: torch.Tensor, labels: torch.Tensor) -> int:
-    """How many images have their class predicted; outputs that are not finite predict none."""
-    found = (outputs.argmax(dim=1) == labels) & outputs.isfinite().all(dim=1)
-    return int(found.sum())
+            value = self._score.measure((network(x), y) for x, y in chosen).value
+        return self._score.sign * value if math.isfinite(value) else -math.inf

@@ -70,7 +70,7 @@ class BySampler:
         study = optuna.Study(name, storage, sampler=sampler)  # without a line in the log
         for _ in range(self.evaluations):
             trial = study.ask()
-            study.tell(trial, shared.accuracy(space.suggest(trial)))
+            study.tell(trial, shared.merit(space.suggest(trial)))
         return space.architecture(study.best_params)
 
 

@@ -29,14 +29,14 @@ import torch
 from optuna_nas._checks import checked_integer, checked_positive, checked_share
 from optuna_nas.artifacts import ArtifactPlace, open_artifacts
 from optuna_nas.data import ImageData, load_images
-from optuna_nas.data.augmentation import Augmentation
 from optuna_nas.data.few import warn_of_few
 from optuna_nas.networks import build_network, count_macs, count_parameters, operation
 from optuna_nas.objectives.devices import usable_device
 from optuna_nas.objectives.directions import check_directions
 from optuna_nas.objectives.pictures import publish_learning_curve
-from optuna_nas.objectives.training import Trainer, accuracy, chosen_augmentation
+from optuna_nas.objectives.training import Trainer, evaluate
 from optuna_nas.spaces import SearchSpace
+from optuna_nas.tasks import Splits, image_classification
 from optuna_nas.trials import TrialRun, queued_if_interrupted
 from optuna_nas.trials.divergence import DivergedError
 from optuna_nas.visualization.cells import cell_svg
@@ -139,8 +139,9 @@ class CellCNN:
             open_artifacts(artifacts)  # refuses what is none
         self.data = data if isinstance(data, ImageData) else load_images(data)
         warn_of_few(self.data)
-        chosen = chosen_augmentation(self.data, flip, crop_padding, cutout)
-        self.flip, self.crop_padding, self.cutout = chosen.flip, chosen.crop_padding, chosen.cutout
+        self.task = image_classification(
+            self.data, flip=flip, crop_padding=crop_padding, cutout=cutout
+        )
         self._check_network()
 
     @property
@@ -160,9 +161,7 @@ class CellCNN:
             "learning_rate": self.learning_rate,
             "momentum": self.momentum,
             "weight_decay": self.weight_decay,
-            "flip": self.flip,
-            "crop_padding": self.crop_padding,
-            "cutout": self.cutout,
+            **self.task.settings,
             "gradient_clip": self.gradient_clip,
             "auxiliary": self.auxiliary,
             "drop_path_probability": self.drop_path_probability,
@@ -207,8 +206,8 @@ class CellCNN:
         """
         return build_network(
             architecture,
-            num_classes=self.data.num_classes,
-            in_channels=self.data.in_channels,
+            num_classes=self.task.outputs,
+            in_channels=self.task.input_shape[0],
             channels=self.channels,
             cells=self.cells,
             auxiliary=self.auxiliary,
@@ -220,14 +219,17 @@ class CellCNN:
         with TrialRun(trial, self.artifacts, fingerprint=fingerprint) as run:
             generator = torch.Generator().manual_seed(self._trial_seed(run.origin))
             network = self.build(architecture, generator)
-            image_shape = (self.data.in_channels, *self.data.image_size)
             trial.set_user_attr("architecture", str(architecture))
-            run.log(parameters=count_parameters(network), flops=count_macs(network, image_shape))
+            run.log(
+                parameters=count_parameters(network),
+                flops=count_macs(network, self.task.input_shape),
+            )
             run.log(**self.data.measured_on)
             run.publish("cell.svg", cell_svg(architecture))
             try:
                 value = self._fit(network.to(self.device), generator, run)
-                run.log(test_accuracy=accuracy(network, self._on_device.test))
+                test = evaluate(network, self._on_device.test, self.task.score)
+                run.log(test_accuracy=test.value)
             except DivergedError as error:
                 trial.set_user_attr("diverged", str(error))
                 raise optuna.TrialPruned(f"The training diverged: {error}.") from error
@@ -240,12 +242,12 @@ class CellCNN:
         trainer = Trainer(
             network,
             self._on_device.train,
+            task=self.task,
             epochs=self.epochs,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
             momentum=self.momentum,
             weight_decay=self.weight_decay,
-            augmentation=Augmentation(self.flip, self.crop_padding, self.cutout),
             gradient_clip=self.gradient_clip,
             generator=generator,
         )
@@ -262,14 +264,14 @@ class CellCNN:
             trainer.train_epoch()
             seconds += time.perf_counter() - started
             run.log(seconds=seconds)
-            value = accuracy(network, self._on_device.validation)
+            value = evaluate(network, self._on_device.validation, self.task.score).value
             run.report(value, epoch)
             run.checkpoint({"trainer": trainer.state(), "seconds": seconds, "epoch": epoch})
         return run.curve[self.epochs - 1]
 
     @cached_property
-    def _on_device(self) -> _Splits:
-        return _Splits(self.data, self.device)
+    def _on_device(self) -> Splits:
+        return self.task.splits.to(self.device)
 
     def _trial_seed(self, number: int) -> int:
         # Hashed together: torch's generator of the CPU looks at 32 bits of its seed only.
@@ -281,22 +283,12 @@ class CellCNN:
             operation(name)  # a single network need not have all of them
         architecture = self.space.random(np.random.default_rng(self.seed))
         network = self.build(architecture, torch.Generator().manual_seed(self.seed))
-        image_shape = (self.data.in_channels, *self.data.image_size)
-        count_macs(network, image_shape)
+        count_macs(network, self.task.input_shape)
         if self.auxiliary:  # whose head only sees images in training
             with torch.no_grad():
-                network.train()(torch.zeros(2, *image_shape))
+                network.train()(torch.zeros(2, *self.task.input_shape))
         if self.drop_path_probability and not hasattr(network, "drop_path_probability"):
             raise ValueError(
                 f"`drop_path_probability` is {self.drop_path_probability}, but networks of "
                 f"{self.space.name} have no paths to drop; allowed is 0."
             )
-
-
-class _Splits:
-    """The three splits of a data set on one device."""
-
-    def __init__(self, data: ImageData, device: torch.device) -> None:
-        self.train = data.train.to(device)
-        self.validation = data.validation.to(device)
-        self.test = data.test.to(device)

@@ -30,7 +30,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,9 +52,10 @@ from optuna_nas.objectives.directions import check_directions
 from optuna_nas.objectives.method_choice import MethodChoice
 from optuna_nas.objectives.pictures import publish_learning_curve
 from optuna_nas.objectives.search_parts import part_sizes, search_parts
-from optuna_nas.objectives.training import accuracy, chosen_augmentation
+from optuna_nas.objectives.training import evaluate
 from optuna_nas.spaces import SearchSpace, remember_space
 from optuna_nas.supernets import Supernet, build_supernet
+from optuna_nas.tasks import image_classification
 from optuna_nas.trials import TrialRun, queued_if_interrupted
 from optuna_nas.trials.divergence import DivergedError
 from optuna_nas.visualization.cells import cell_svg
@@ -168,7 +168,9 @@ class OneShotSearch:
             open_artifacts(artifacts)  # refuses what is none
         self.data = data if isinstance(data, ImageData) else load_images(data)
         warn_of_few(self.data)
-        self.augmentation = chosen_augmentation(self.data, flip, crop_padding, cutout)
+        self.task = image_classification(
+            self.data, flip=flip, crop_padding=crop_padding, cutout=cutout
+        )
         part_sizes(self.data, self.held_out)  # refuses empty ones
         self._check_supernets()
 
@@ -186,7 +188,7 @@ class OneShotSearch:
             "channels": self.channels,
             "cells": self.cells,
             "held_out": self.held_out,
-            **asdict(self.augmentation),
+            **self.task.settings,
             "seed": self.seed,
         }
 
@@ -233,8 +235,8 @@ class OneShotSearch:
         method = next(iter(self.search.methods.values())) if method is None else method
         return build_supernet(
             self.space,
-            num_classes=self.data.num_classes,
-            in_channels=self.data.in_channels,
+            num_classes=self.task.outputs,
+            in_channels=self.task.input_shape[0],
             channels=self.channels,
             cells=self.cells,
             partial_channels=method.execution.partial_channels,
@@ -254,7 +256,7 @@ class OneShotSearch:
             architecture.to(self.device),
             train,
             held_out,
-            augmentation=self.augmentation,
+            task=self.task,
             generator=generator,
         )
         try:
@@ -277,7 +279,10 @@ class OneShotSearch:
             engine.train_epoch()
             seconds += time.perf_counter() - started
             run.log(seconds=seconds)
-            scores = [accuracy(network, validation) for network in engine.networks()]
+            scores = [
+                evaluate(network, validation, self.task.score).value
+                for network in engine.networks()
+            ]
             run.report(float(np.mean(scores)), engine.epochs - 1)
             run.checkpoint({"engine": engine.state(), "seconds": seconds})
         return run.curve[engine.epochs - 1]
@@ -314,5 +319,5 @@ class OneShotSearch:
             supernet = self.build(generator, method)
             weights = method.architecture(method, supernet, generator).strengths()
             with torch.no_grad():
-                supernet(torch.zeros(2, self.data.in_channels, *self.data.image_size), weights)
+                supernet(torch.zeros(2, *self.task.input_shape), weights)
             supernet.derive(weights)

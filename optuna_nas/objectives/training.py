@@ -1,4 +1,4 @@
-"""Training a classifier of images from scratch: one epoch, and the accuracy after it.
+"""Training a network from scratch: one epoch, and the score after it.
 
 The recipe is that of the small-image benchmarks: SGD with Nesterov momentum and weight decay,
 and a learning rate that rises linearly during the first tenth of all steps and then falls to zero
@@ -12,44 +12,18 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
-from optuna_nas._checks import checked_integer
 from optuna_nas.data import batches
-from optuna_nas.data.augmentation import Augmentation
 from optuna_nas.networks import AUXILIARY_WEIGHT
 from optuna_nas.trials.divergence import DivergedError
 
 if TYPE_CHECKING:
-    from optuna_nas.data import ImageData, ImageSplit
+    from optuna_nas.data import Split
+    from optuna_nas.tasks import Measured, Score, Task
 
 _WARMUP_SHARE = 0.1
 _EVALUATION_BATCH = 512
-
-
-def chosen_augmentation(
-    data: ImageData, flip: bool | None, crop_padding: int | None, cutout: int
-) -> Augmentation:
-    """Return the augmentation for a data set.
-
-    Args:
-        data: The images.
-        flip: Whether images are mirrored at random. None: if they are coloured.
-        crop_padding: Pixels of padding before the random crop. None: an eighth of the side.
-        cutout: Side of the square that is blanked, in pixels.
-
-    Raises:
-        ValueError: A number does not fit the size of the images.
-    """
-    side = min(data.image_size)
-    return Augmentation(
-        flip=data.in_channels > 1 if flip is None else bool(flip),
-        crop_padding=checked_integer(
-            "crop_padding", side // 8 if crop_padding is None else crop_padding, 0, side - 1
-        ),
-        cutout=checked_integer("cutout", cutout, 0, side),
-    )
 
 
 class Trainer:
@@ -57,13 +31,13 @@ class Trainer:
 
     Args:
         network: The network, on its device.
-        train: The training images, on the same device.
+        train: The training examples, on the same device.
+        task: What is learnt: its loss, and what is done to each batch.
         epochs: The epochs of the whole training; the schedule depends on them.
-        batch_size: Images of a step.
+        batch_size: Examples of a step.
         learning_rate: The peak of the schedule.
         momentum: Nesterov momentum of SGD.
         weight_decay: L2 penalty on all parameters.
-        augmentation: What is done to each batch.
         gradient_clip: The largest norm of the gradient.
         generator: Source of shuffling and augmentation, on the CPU.
     """
@@ -71,24 +45,24 @@ class Trainer:
     def __init__(
         self,
         network: nn.Module,
-        train: ImageSplit,
+        train: Split,
         *,
+        task: Task,
         epochs: int,
         batch_size: int,
         learning_rate: float,
         momentum: float,
         weight_decay: float,
-        augmentation: Augmentation,
         gradient_clip: float,
         generator: torch.Generator,
     ) -> None:
         self._network = network
         self._train = train
+        self._task = task
         self._batch_size = min(batch_size, len(train))
         whole, rest = divmod(len(train), self._batch_size)
-        self._steps = epochs * (whole + (rest > 1))  # a last batch of one image is left out
+        self._steps = epochs * (whole + (rest > 1))  # a last batch of one is left out
         self._peak = learning_rate
-        self._augmentation = augmentation
         self._gradient_clip = gradient_clip
         self._generator = generator
         self._step = 0
@@ -101,7 +75,7 @@ class Trainer:
         )
 
     def train_epoch(self) -> float:
-        """Pass once over the training images.
+        """Pass once over the training examples.
 
         Returns:
             The mean training loss.
@@ -111,19 +85,19 @@ class Trainer:
         """
         self._network.train()
         total, count = 0.0, 0
-        for images, labels in batches(self._train, self._batch_size, self._generator):
+        for inputs, targets in batches(self._train, self._batch_size, self._generator):
             for group in self._optimizer.param_groups:
                 group["lr"] = self._learning_rate()
-            augmented = self._augmentation(images, self._generator)
-            loss = _loss(self._network(augmented), labels)
+            augmented = self._task.augment(inputs, self._generator)
+            loss = self._loss(self._network(augmented), targets)
             self._optimizer.zero_grad()
             if loss.requires_grad:  # a network without live parameters cannot learn
                 loss.backward()  # type: ignore[no-untyped-call]
                 nn.utils.clip_grad_norm_(self._network.parameters(), self._gradient_clip)
                 self._optimizer.step()
             self._step += 1
-            total += float(loss.detach()) * len(labels)
-            count += len(labels)
+            total += float(loss.detach()) * len(targets)
+            count += len(targets)
         if not math.isfinite(total):
             raise DivergedError(f"the mean training loss of the epoch is {total / count}")
         return total / count
@@ -144,6 +118,17 @@ class Trainer:
         self._generator.set_state(state["generator"])
         self._step = state["step"]
 
+    def _loss(
+        self, outputs: torch.Tensor | tuple[torch.Tensor, ...], targets: torch.Tensor
+    ) -> torch.Tensor:
+        """The task's loss, plus that of the auxiliary head of a network that has one."""
+        if isinstance(outputs, torch.Tensor):
+            return self._task.loss(outputs, targets)
+        main, auxiliary = outputs
+        return self._task.loss(main, targets) + AUXILIARY_WEIGHT * self._task.loss(
+            auxiliary, targets
+        )
+
     def _learning_rate(self) -> float:
         warmup = max(round(_WARMUP_SHARE * self._steps), 1)
         if self._step < warmup:
@@ -152,24 +137,21 @@ class Trainer:
         return self._peak * (1 + math.cos(math.pi * min(progress, 1.0))) / 2
 
 
-def accuracy(network: nn.Module, split: ImageSplit) -> float:
-    """The share of images whose class is predicted, from 0 to 1.
+def evaluate(network: nn.Module, split: Split, score: Score) -> Measured:
+    """Measure a network.
 
     Args:
-        network: The network, on the device of the images.
-        split: The images.
+        network: The network, on the device of the examples.
+        split: The examples.
+        score: What it is judged by.
 
     Raises:
-        DivergedError: An output is not finite, so that no class is predicted.
+        DivergedError: An output is not finite, so that nothing is told.
     """
-    correct = sum(
-        int((outputs.argmax(dim=1) == labels).sum())
-        for outputs, labels in _outputs(network, split)
-    )
-    return correct / len(split)
+    return score.measure(_outputs(network, split))
 
 
-def probabilities(network: nn.Module, split: ImageSplit) -> torch.Tensor:
+def probabilities(network: nn.Module, split: Split) -> torch.Tensor:
     """The probability of each class for each image, `N num_classes` on the CPU.
 
     Args:
@@ -183,20 +165,12 @@ def probabilities(network: nn.Module, split: ImageSplit) -> torch.Tensor:
     return torch.cat(parts).cpu().clone()
 
 
-def _outputs(network: nn.Module, split: ImageSplit) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """The logits `B num_classes` of each batch, and its labels."""
+def _outputs(network: nn.Module, split: Split) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """The outputs of each batch, and its targets."""
     network.eval()
-    for images, labels in batches(split, _EVALUATION_BATCH):
+    for inputs, targets in batches(split, _EVALUATION_BATCH):
         with torch.inference_mode():
-            outputs = network(images)
+            outputs = network(inputs)
         if not outputs.isfinite().all():
             raise DivergedError("outputs of the network are not finite")
-        yield outputs, labels
-
-
-def _loss(outputs: torch.Tensor | tuple[torch.Tensor, ...], labels: torch.Tensor) -> torch.Tensor:
-    """The cross-entropy, plus that of the auxiliary head of a network that has one."""
-    if isinstance(outputs, torch.Tensor):
-        return F.cross_entropy(outputs, labels)
-    logits, auxiliary = outputs
-    return F.cross_entropy(logits, labels) + AUXILIARY_WEIGHT * F.cross_entropy(auxiliary, labels)
+        yield outputs, targets

@@ -54,5 +54,5 @@ def test_wrong_batch_sizes_are_refused_at_once() -> None:
         batches(_split(4), 0)
     with pytest.raises(ValueError, match="batch_size must be at least 2, got 1"):
         batches(_split(4), 1, generator)
-    with pytest.raises(ValueError, match="at least 2 images, it has 1"):
+    with pytest.raises(ValueError, match="at least 2 examples, it has 1"):
         batches(_split(1), 8, generator)

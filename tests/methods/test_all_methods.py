@@ -16,6 +16,7 @@ from optuna_nas.data.augmentation import Augmentation
 from optuna_nas.methods import METHODS, Engine, Method
 from optuna_nas.spaces import CellSpace, DARTSSpace, EdgeNESSpace, NASBench201Space, SearchSpace
 from optuna_nas.supernets import build_supernet
+from tests.classifying import classifying
 
 SPACES: dict[str, tuple[SearchSpace, int]] = {  # and the cells of a supernet
     "nasbench201": (NASBench201Space(), 1),
@@ -64,7 +65,7 @@ def engine(method: Method, space: str, seed: int = 0) -> Engine:
         method.architecture(method, supernet, generator),
         images(24),
         images(17),
-        augmentation=Augmentation(flip=True, crop_padding=1, cutout=2),
+        task=classifying(Augmentation(flip=True, crop_padding=1, cutout=2)),
         generator=generator,
     )
 

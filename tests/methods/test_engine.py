@@ -10,11 +10,11 @@ import torch
 from torch import nn
 
 from optuna_nas.data import ImageSplit
-from optuna_nas.data.augmentation import Augmentation
 from optuna_nas.methods import ArchitectureHypernetwork, Engine, Method, Schedule, SharedEdges
 from optuna_nas.methods.edge_nes.method import shared_edges_penalty
 from optuna_nas.spaces import EdgeNESSpace
 from optuna_nas.supernets import Supernet, Weights, build_supernet
+from tests.classifying import classifying
 
 SPACE = EdgeNESSpace(("skip_connect", "max_pool_3x3"), 2)
 METHOD = Method(
@@ -51,7 +51,7 @@ def engine(
         architecture,
         images(train),
         images(held_out),
-        augmentation=Augmentation(flip=False, crop_padding=0, cutout=0),
+        task=classifying(),
         generator=torch.Generator().manual_seed(0),
     )
 

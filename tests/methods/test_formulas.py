@@ -215,7 +215,7 @@ class TestSharedWeights:
             score = sum(v == "nor_conv_3x3" for v in architecture.params.values())
             return measured.setdefault(str(architecture), float(score))
 
-        monkeypatch.setattr(SharedWeights, "accuracy", known)
+        monkeypatch.setattr(SharedWeights, "merit", known)
         options = {"candidates": 40, "finalists": 5, "evaluations": 80}
         search = engine(small(name, **options), "nasbench201")
         chosen = search.method.selection(search)
@@ -228,7 +228,7 @@ class TestSharedWeights:
         shared = SharedWeights(search)
         architecture = NB201.random(np.random.default_rng(0))
         before = {n: b.clone() for n, b in search.supernet.named_buffers()}
-        found = shared.accuracy(architecture)
+        found = shared.merit(architecture)
         assert all(torch.equal(b, before[n]) for n, b in search.supernet.named_buffers())
         search.supernet.train()
         with torch.no_grad():

@@ -301,7 +301,8 @@ def test_what_it_says_of_itself(small: Small) -> None:
     assert objective.directions == (optuna.study.StudyDirection.MAXIMIZE,)
     assert objective.metric_names == ("validation accuracy",)
     assert objective.search_space == NASBench201Space().distributions
-    assert objective.crop_padding == 1 and objective.flip is False  # grey images of 8x8
+    grey = {"flip": False, "crop_padding": 1, "cutout": 0}  # images of 8x8
+    assert objective.task.settings == grey
     assert objective.device.type == ("cuda" if torch.cuda.is_available() else "cpu")
 
 

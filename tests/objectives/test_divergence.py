@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import optuna
@@ -19,8 +20,9 @@ from optuna_nas.objectives.edge_nes import (
     SupernetSettings,
     TrainingSettings,
 )
-from optuna_nas.objectives.training import accuracy, probabilities
+from optuna_nas.objectives.training import evaluate, probabilities
 from optuna_nas.spaces import NASBench201Space
+from optuna_nas.tasks import ACCURACY
 from optuna_nas.trials.divergence import DivergedError
 
 SPACE = NASBench201Space()
@@ -62,7 +64,7 @@ def test_a_last_step_that_breaks_the_weights(name: str, few_digits: ImageData) -
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-@pytest.mark.parametrize("measure", [accuracy, probabilities])
+@pytest.mark.parametrize("measure", [partial(evaluate, score=ACCURACY), probabilities])
 def test_outputs_that_are_not_finite(measure: Callable[..., Any], value: float) -> None:
     class Broken(nn.Module):
         def forward(self, images: torch.Tensor) -> torch.Tensor:

@@ -10,10 +10,10 @@ from torch import nn
 
 from optuna_nas.data import ImageSplit
 from optuna_nas.data.augmentation import Augmentation
-from optuna_nas.objectives.training import Trainer, accuracy
+from optuna_nas.objectives.training import Trainer, evaluate
+from optuna_nas.tasks import ACCURACY
 from optuna_nas.trials.divergence import DivergedError
-
-PLAIN = Augmentation(flip=False, crop_padding=0, cutout=0)
+from tests.classifying import classifying
 
 
 def noise(count: int, classes: int = 4) -> ImageSplit:
@@ -44,7 +44,7 @@ def trainer(network: nn.Module, train: ImageSplit, **options: Any) -> Trainer:
         "learning_rate": 0.1,
         "momentum": 0.9,
         "weight_decay": 0.0,
-        "augmentation": PLAIN,
+        "task": classifying(),
         "gradient_clip": 5.0,
         "generator": torch.Generator().manual_seed(0),
     }
@@ -198,8 +198,8 @@ def test_each_epoch_is_shuffled_and_sees_every_image_once() -> None:
 def test_going_on_from_a_state_is_the_same_training() -> None:
     def make() -> tuple[nn.Module, Trainer]:
         network = nn.Sequential(linear(), nn.BatchNorm1d(4))
-        augmentation = Augmentation(flip=True, crop_padding=1, cutout=2)
-        return network, trainer(network, noise(33), epochs=4, augmentation=augmentation)
+        task = classifying(Augmentation(flip=True, crop_padding=1, cutout=2))
+        return network, trainer(network, noise(33), epochs=4, task=task)
 
     network, whole = make()
     first_part = make()[1]
@@ -225,4 +225,4 @@ def test_accuracy_counts_every_image_in_evaluation_mode() -> None:
     labels[::11] = 1
     labels[-1] = 1
     split = ImageSplit(torch.zeros(1100, 1, 4, 4), labels)
-    assert accuracy(OnlyInTraining().train(), split) == 101 / 1100
+    assert evaluate(OnlyInTraining().train(), split, ACCURACY).value == 101 / 1100

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from optuna_nas.data.augmentation import Augmentation
 from optuna_nas.ensembles import accuracy, mean_probabilities
 from optuna_nas.networks import count_parameters
 from optuna_nas.objectives.edge_nes.images import Images
@@ -18,6 +17,7 @@ from optuna_nas.objectives.edge_nes.settings import TrainingSettings
 from optuna_nas.objectives.edge_nes.stages import Stage, Stages
 from optuna_nas.objectives.training import Trainer, probabilities
 from optuna_nas.spaces import Architecture
+from optuna_nas.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class CandidateTraining:
         build: Builds the network of a candidate on the CPU, its weights drawn from a generator.
         images: The images on the device.
         settings: How to train.
-        augmentation: What is done to each batch.
+        task: What is learnt.
         device: Where to train.
         stages: The stages of the trial.
     """
@@ -36,7 +36,7 @@ class CandidateTraining:
     build: Callable[[Architecture, torch.Generator], nn.Module]
     images: Images
     settings: TrainingSettings
-    augmentation: Augmentation
+    task: Task
     device: torch.device
     stages: Stages
 
@@ -62,12 +62,12 @@ class CandidateTraining:
             trainer = Trainer(
                 network,
                 images.train,
+                task=self.task,
                 epochs=settings.epochs,
                 batch_size=settings.batch_size,
                 learning_rate=settings.learning_rate,
                 momentum=settings.momentum,
                 weight_decay=settings.weight_decay,
-                augmentation=self.augmentation,
                 gradient_clip=settings.gradient_clip,
                 generator=generator,
             )

@@ -59,8 +59,8 @@ from optuna_nas.objectives.edge_nes.search import Search, check_supernet
 from optuna_nas.objectives.edge_nes.settings import TrainingSettings
 from optuna_nas.objectives.edge_nes.stages import Stages
 from optuna_nas.objectives.search_parts import part_sizes
-from optuna_nas.objectives.training import chosen_augmentation
 from optuna_nas.spaces import SearchSpace, remember_space
+from optuna_nas.tasks import image_classification
 from optuna_nas.trials import TrialRun, load_weights
 from optuna_nas.trials.divergence import DivergedError
 
@@ -147,9 +147,9 @@ class EnsembleSearch:
             open_artifacts(artifacts)  # refuses what is none
         self.data = data if isinstance(data, ImageData) else load_images(data)
         warn_of_few(self.data)
-        chosen = chosen_augmentation(self.data, flip, crop_padding, cutout)
-        self.flip, self.crop_padding, self.cutout = chosen.flip, chosen.crop_padding, chosen.cutout
-        self._augmentation = chosen
+        self.task = image_classification(
+            self.data, flip=flip, crop_padding=crop_padding, cutout=cutout
+        )
         part_sizes(self.data, self.held_out)  # refuses empty ones
         self._check_networks()
 
@@ -167,9 +167,7 @@ class EnsembleSearch:
             "size": self.size,
             "training": self.training.describe(),
             "held_out": self.held_out,
-            "flip": self.flip,
-            "crop_padding": self.crop_padding,
-            "cutout": self.cutout,
+            **self.task.settings,
             "seed": self.seed,
         }
 
@@ -214,7 +212,7 @@ class EnsembleSearch:
         """
         return build_network(
             architecture,
-            num_classes=self.data.num_classes,
+            num_classes=self.task.outputs,
             in_channels=self.data.in_channels,
             channels=self.training.channels,
             cells=self.training.cells,
@@ -247,10 +245,10 @@ class EnsembleSearch:
     def _run(self, trial: BaseTrial, run: TrialRun) -> float:
         stages = Stages(run, self.seed)
         images = self._images
-        search = Search(self.space, self.data, images, self._augmentation, self.device, stages)
+        search = Search(self.space, images, self.task, self.device, stages)
         candidates = self.members.find(search)
         trained = CandidateTraining(
-            self.build, images, self.training, self._augmentation, self.device, stages
+            self.build, images, self.training, self.task, self.device, stages
         ).train(candidates.architectures)
         labels = images.validation.labels, images.test.labels
         outcome = Outcome.of(candidates, trained, labels, self.size, stages.seconds)
@@ -272,9 +270,8 @@ class EnsembleSearch:
 
     def _check_networks(self) -> None:
         """Build everything once, so that what cannot work is said before anything is trained."""
-        image_shape = (self.data.in_channels, *self.data.image_size)
         generator = torch.Generator().manual_seed(self.seed)
         architecture = self.space.random(np.random.default_rng(self.seed))
-        count_macs(self.build(architecture, generator), image_shape)
+        count_macs(self.build(architecture, generator), self.task.input_shape)
         for settings in self.members.searches:
-            check_supernet(self.space, self.data, settings, generator)
+            check_supernet(self.space, self.task, settings, generator)

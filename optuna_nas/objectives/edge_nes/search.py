@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from optuna_nas.data import ImageData
-from optuna_nas.data.augmentation import Augmentation
 from optuna_nas.methods import (
     ArchitectureHypernetwork,
     Engine,
@@ -23,9 +21,10 @@ from optuna_nas.methods.edge_nes import EDGE_NES
 from optuna_nas.objectives.edge_nes.images import Images
 from optuna_nas.objectives.edge_nes.settings import HypernetworkSettings, SupernetSettings
 from optuna_nas.objectives.edge_nes.stages import Stage, Stages
-from optuna_nas.objectives.training import accuracy
+from optuna_nas.objectives.training import evaluate
 from optuna_nas.spaces import Architecture, SearchSpace
 from optuna_nas.supernets import Supernet, build_supernet
+from optuna_nas.tasks import Task
 
 _CURVE_POINTS = 41
 _DRAWS_PER_CANDIDATE = 50
@@ -55,17 +54,15 @@ class Search:
 
     Attributes:
         space: The search space.
-        data: The images, for their sizes.
         images: The images on the device.
-        augmentation: What is done to each batch.
+        task: What is learnt.
         device: Where to train.
         stages: The stages of the trial.
     """
 
     space: SearchSpace
-    data: ImageData
     images: Images
-    augmentation: Augmentation
+    task: Task
     device: torch.device
     stages: Stages
 
@@ -83,7 +80,7 @@ class Search:
             engine = self._engine(method, supernet, architecture, generator)
             return Stage(
                 engine,
-                lambda: self._accuracy(engine),
+                lambda: self._score(engine),
                 lambda: {"params": method.selection(engine).params},
             )
 
@@ -119,7 +116,7 @@ class Search:
                     "curve": [[x, common_edges(optimum, derived(x))] for x in grid],
                 }
 
-            return Stage(engine, lambda: self._accuracy(engine), result)
+            return Stage(engine, lambda: self._score(engine), result)
 
         found = self.stages.train("hypernetwork", "search", settings.epochs, prepare)
         return Candidates(
@@ -130,7 +127,7 @@ class Search:
         )
 
     def _supernet(self, settings: SupernetSettings, generator: torch.Generator) -> Supernet:
-        return supernet_of(self.space, self.data, settings, generator).to(self.device)
+        return supernet_of(self.space, self.task, settings, generator).to(self.device)
 
     def _engine(
         self, method: Method, supernet: Supernet, architecture: Any, generator: torch.Generator
@@ -141,13 +138,14 @@ class Search:
             architecture.to(self.device),
             self.images.weights,
             self.images.held_out,
-            augmentation=self.augmentation,
+            task=self.task,
             generator=generator,
         )
 
-    def _accuracy(self, engine: Engine) -> float:
-        """The mean accuracy of the supernet; of a hypernetwork at both ends and in the middle."""
-        scores = [accuracy(network, self.images.validation) for network in engine.networks()]
+    def _score(self, engine: Engine) -> float:
+        """The mean score of the supernet; of a hypernetwork at both ends and in the middle."""
+        validation, score = self.images.validation, self.task.score
+        scores = [evaluate(network, validation, score).value for network in engine.networks()]
         return float(np.mean(scores))
 
 
@@ -157,13 +155,13 @@ def optimum_method(settings: SupernetSettings) -> Method:
 
 
 def supernet_of(
-    space: SearchSpace, data: ImageData, settings: SupernetSettings, generator: torch.Generator
+    space: SearchSpace, task: Task, settings: SupernetSettings, generator: torch.Generator
 ) -> Supernet:
     """Build the supernet of a search, on the CPU."""
     return build_supernet(
         space,
-        num_classes=data.num_classes,
-        in_channels=data.in_channels,
+        num_classes=task.outputs,
+        in_channels=task.input_shape[0],
         channels=settings.channels,
         cells=settings.cells,
         generator=generator,
@@ -171,14 +169,14 @@ def supernet_of(
 
 
 def check_supernet(
-    space: SearchSpace, data: ImageData, settings: SupernetSettings, generator: torch.Generator
+    space: SearchSpace, task: Task, settings: SupernetSettings, generator: torch.Generator
 ) -> None:
     """Use the supernet of a search once, so that what cannot work is said before training."""
-    supernet = supernet_of(space, data, settings, generator)
+    supernet = supernet_of(space, task, settings, generator)
     method = optimum_method(settings)
     weights = method.architecture(method, supernet, generator).strengths()
     with torch.no_grad():
-        supernet(torch.zeros(2, data.in_channels, *data.image_size), weights)
+        supernet(torch.zeros(2, *task.input_shape), weights)
     supernet.derive(weights)
 
 

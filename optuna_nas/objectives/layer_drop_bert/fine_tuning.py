@@ -37,6 +37,7 @@ from transformers import (
 from optuna_nas.artifacts.temporary import temporary_folder
 from optuna_nas.objectives.layer_drop_bert.memory import clear_memory_errors
 from optuna_nas.objectives.layer_drop_bert.tokens import Batches, TokenData, epoch_groups
+from optuna_nas.tasks import Task
 from optuna_nas.trials.divergence import DivergedError
 
 _WARMUP_SHARE = 0.1
@@ -87,6 +88,7 @@ class FineTuning:
     Args:
         model: The classifier; it is moved to the device and trained in place.
         tokens: The tokenised data.
+        task: What is learnt: its loss, and its score.
         recipe: How to train.
         seed: Decides the order of the batches and the noise of dropout.
         device: Where to train.
@@ -96,6 +98,7 @@ class FineTuning:
         self,
         model: Any,
         tokens: TokenData,
+        task: Task,
         recipe: Recipe,
         *,
         seed: int,
@@ -103,6 +106,7 @@ class FineTuning:
     ) -> None:
         self._model = model.to(device)
         self._tokens = tokens
+        self._task = task
         self._recipe = recipe
         self._seed = seed
         self._device = device
@@ -183,7 +187,7 @@ class FineTuning:
         with temporary_folder() as folder:
             trainer = self._trainer(folder, 1)
             metrics = trainer.predict(self._evaluation_batches("test")).metrics
-        return float(metrics["test_accuracy"])
+        return float(metrics["test_score"])
 
     def _state(self, progress: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -221,11 +225,23 @@ class FineTuning:
             self._model,
             arguments,
             eval_dataset=self._evaluation_batches("validation"),
-            compute_metrics=_accuracy,
+            compute_loss_func=self._loss,
+            compute_metrics=self._score,
             optimizers=(self._optimizer, self._schedule),
         )
         trainer.remove_callback(PrinterCallback)
         return trainer
+
+    def _loss(self, outputs: Any, labels: torch.Tensor, **kwargs: Any) -> torch.Tensor:
+        return self._task.loss(outputs["logits"], labels)
+
+    def _score(self, predicted: Any) -> dict[str, float]:
+        logits = predicted.predictions
+        logits = logits[0] if isinstance(logits, tuple) else logits  # N classes
+        if not np.isfinite(logits).all():
+            raise DivergedError("outputs of the model are not finite")
+        batch = torch.from_numpy(logits), torch.from_numpy(predicted.label_ids)
+        return {"score": self._task.score.measure([batch]).value}
 
 
 class _BatchTrainer(Trainer):  # type: ignore[misc]
@@ -287,12 +303,4 @@ class _Pacemaker(TrainerCallback):  # type: ignore[misc]
         **kwargs: Any,
     ) -> None:
         step = self._first + state.global_step
-        self._after(step, float(metrics["eval_accuracy"]), self._seconds)
-
-
-def _accuracy(predicted: Any) -> dict[str, float]:
-    logits = predicted.predictions
-    logits = logits[0] if isinstance(logits, tuple) else logits  # N classes
-    if not np.isfinite(logits).all():
-        raise DivergedError("outputs of the model are not finite")
-    return {"accuracy": float((logits.argmax(-1) == predicted.label_ids).mean())}
+        self._after(step, float(metrics["eval_score"]), self._seconds)

@@ -57,6 +57,7 @@ from optuna_nas.objectives.layer_drop_bert.tokens import TokenData
 from optuna_nas.objectives.layer_drop_bert.warm_start import WarmStart, warm_start
 from optuna_nas.objectives.pictures import publish_learning_curve
 from optuna_nas.spaces import LayerDropSpace
+from optuna_nas.tasks import text_classification
 from optuna_nas.trials import TrialRun, queued_if_interrupted
 from optuna_nas.trials.divergence import DivergedError
 from optuna_nas.visualization.cells import cell_svg
@@ -171,6 +172,7 @@ class LayerDropBert:
             raise ValueError("Give either `space`, or `min_layers` and `max_layers`.")
         self.data = data if isinstance(data, TextData) else load_text(data)
         warn_of_few(self.data)
+        self.task = text_classification(self.data)
         self.model = str(model)
         self._pretrained = Pretrained.load(model, self.data.class_names, self.seed)
         layers = self._pretrained.num_layers
@@ -369,7 +371,9 @@ class LayerDropBert:
         return values(accuracy)
 
     def _fine_tuning(self, model: Any, seed: int) -> FineTuning:
-        return FineTuning(model, self._tokens, self.recipe, seed=seed, device=self.device)
+        return FineTuning(
+            model, self._tokens, self.task, self.recipe, seed=seed, device=self.device
+        )
 
     def _measure(self, model: Any, run: TrialRun, known_latency: float | None) -> Measured:
         parameters = count_parameters(model)
