@@ -22,6 +22,7 @@ LAYERS = (
     "samplers",
     "surrogates",
     "ensembles",
+    "tasks",
     "data",
     "spaces",
     "trials",

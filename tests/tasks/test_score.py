@@ -69,7 +69,7 @@ def test_batches_do_not_matter(score: Score) -> None:
     outputs, targets = drawn(90, 2)
     if score is ACCURACY:
         outputs, targets = outputs.repeat(1, 4) * torch.tensor([1, -1, 2, 0]), targets.long() % 4
-    parts = zip(outputs.split(32), targets.split(32), strict=True)
+    parts = zip(torch.split(outputs, 32), torch.split(targets, 32), strict=True)
     whole = score.measure([(outputs, targets)])
     assert score.measure(parts) == whole
 
