@@ -15,7 +15,7 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from optuna_nas.samplers._reading import PROPOSAL_ATTRIBUTE
+from optuna_nas._proposals import PROPOSAL_ATTRIBUTE
 from optuna_nas.storages import open_storage
 from tests.engine_searches import KILLED, SPACE, STUDY, TRIALS, choose, sampler, worth
 

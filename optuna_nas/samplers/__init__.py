@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from optuna_nas.samplers._base import ArchitectureSampler, Request
 from optuna_nas.samplers._history import History, Observation
+from optuna_nas.samplers._proposal import Proposal
 from optuna_nas.samplers.bananas import BananasSampler
 from optuna_nas.samplers.evolution import RegularizedEvolutionSampler
 from optuna_nas.samplers.local_search import LocalSearchSampler
@@ -14,6 +15,7 @@ __all__ = [
     "History",
     "LocalSearchSampler",
     "Observation",
+    "Proposal",
     "RegularizedEvolutionSampler",
     "Request",
 ]

@@ -6,7 +6,8 @@ A sampler is stateless given the study. For each trial it
    a flat space of the parameters seen so far;
 2. reads the history from the storage and asks the subclass for proposals, best first;
 3. takes the first proposal whose key is neither finished nor pending, publishes it on the trial,
-   and looks again: if another worker published the same key meanwhile, it takes the next one.
+   and looks again: if another worker published the same key meanwhile, it takes the next one;
+4. stores on the trial which trial's architecture was changed, if one was.
 
 All randomness is derived from the seed and the trial's number, so a study that is reopened in
 another process goes on as it would have.
@@ -19,9 +20,9 @@ import threading
 import weakref
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import chain, islice
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -32,9 +33,11 @@ from optuna.trial import FrozenTrial, TrialState
 from optuna_nas import _optuna
 from optuna_nas._attributes import read_mapping
 from optuna_nas._checks import checked_integer
+from optuna_nas._proposals import PROPOSAL_ATTRIBUTE, remember_origin, remember_proposal
 from optuna_nas.samplers._history import History
+from optuna_nas.samplers._proposal import Proposal
 from optuna_nas.samplers._rankings import RankingBoard
-from optuna_nas.samplers._reading import PROPOSAL_ATTRIBUTE, HistoryReader
+from optuna_nas.samplers._reading import HistoryReader
 from optuna_nas.samplers._view import StudyView
 from optuna_nas.spaces import Architecture, FlatSpace, SearchSpace, recall_space
 from optuna_nas.spaces.choices import is_plain, read_choice
@@ -125,10 +128,10 @@ class ArchitectureSampler(BaseSampler):
         _living.add(self)
 
     @abstractmethod
-    def propose(self, request: Request) -> Iterable[Architecture]:
-        """Return architectures to evaluate, best first.
+    def propose(self, request: Request) -> Iterable[Proposal]:
+        """Return what to evaluate, best first.
 
-        They need not be new; when they run out, random new ones follow.
+        The architectures need not be new; when they run out, random new ones follow.
         """
 
     def reseed_rng(self) -> None:
@@ -221,29 +224,37 @@ class ArchitectureSampler(BaseSampler):
     ) -> Architecture:
         """Take the first proposal that nobody else has, and tell the other workers."""
         taken = set(request.history.taken) if self._deduplicate else set()
-        for architecture in self._candidates(request):
+        for proposal in self._candidates(request):
+            architecture = proposal.architecture
             if architecture.key in taken:
                 continue
-            _optuna.storage(study).set_trial_system_attr(
-                _optuna.trial_id(trial), PROPOSAL_ATTRIBUTE, str(architecture)
-            )
-            if not self._deduplicate:
-                return architecture
+            remember_proposal(study, trial, str(architecture))
             # Every worker writes before it reads, so of two equal proposals one is seen.
-            taken |= reader.taken(study, _optuna.trials_now(study), except_number=trial.number)
+            if self._deduplicate:
+                now = _optuna.trials_now(study)
+                taken |= reader.taken(study, now, except_number=trial.number)
             if architecture.key not in taken:
+                remember_origin(study, trial, proposal.parent, proposal.notes)
                 return architecture
         # Everything within reach is taken: the space is exhausted, so repeat something.
         return request.adopt(request.space.random(request.rng(request.number, 1))) or next(
             iter(self._random(request))
         )
 
-    def _candidates(self, request: Request) -> Iterator[Architecture]:
-        proposals = islice(self.propose(request), _ATTEMPTS)
-        return chain(
-            (a for a in map(request.adopt, proposals) if a is not None),
-            islice(self._random(request), _ATTEMPTS),
-        )
+    def _candidates(self, request: Request) -> Iterator[Proposal]:
+        yield from self._adopted(request)
+        yield from map(Proposal, islice(self._random(request), _ATTEMPTS))
+
+    def _adopted(self, request: Request) -> Iterator[Proposal]:
+        for proposal in islice(self.propose(request), _ATTEMPTS):
+            if not isinstance(proposal, Proposal):
+                raise TypeError(
+                    f"{type(self).__name__}.propose returned {proposal!r:.200}; allowed are "
+                    "instances of optuna_nas.samplers.Proposal."
+                )
+            adopted = request.adopt(proposal.architecture)
+            if adopted is not None:
+                yield replace(proposal, architecture=adopted)
 
     @staticmethod
     def _random(request: Request) -> Iterator[Architecture]:

@@ -18,9 +18,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
+from heapq import nsmallest
+from itertools import compress
 
 import numpy as np
 
+from optuna_nas._ranking import on_front
 from optuna_nas.samplers._activity import Activity
 from optuna_nas.spaces import Architecture
 from optuna_nas.surrogates.pareto import crowding_distances, domination_ranks
@@ -130,6 +133,15 @@ class History:
     def completed(self) -> list[Observation]:
         """The observations that are not estimates."""
         return [o for o in self.observations if not o.pruned]
+
+    def best_completed(self, count: int) -> list[Observation]:
+        """The best of the observations that are not estimates; of several objectives the front."""
+        completed = self.completed
+        if self.num_objectives > 1:
+            feasible = [o for o in completed if o.violation == 0]
+            front = on_front(np.array([o.values for o in feasible]).reshape(len(feasible), -1))
+            return list(compress(feasible, front))
+        return nsmallest(count, completed, key=lambda o: (*o.rank, o.number))
 
     @cached_property
     def activity(self) -> Activity:

@@ -32,6 +32,7 @@ import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_nas._attributes import read_mapping, read_text
+from optuna_nas._proposals import PROPOSAL_ATTRIBUTE
 from optuna_nas._ranking import constraints_of, direction_signs
 from optuna_nas.samplers._activity import Activity
 from optuna_nas.samplers._history import History, Observation, with_violations
@@ -41,9 +42,6 @@ if TYPE_CHECKING:
     import optuna
 
     from optuna_nas.spaces import Architecture, SearchSpace
-
-PROPOSAL_ATTRIBUTE = "optuna_nas:proposal"
-"""Trial system attribute with the text of the architecture a sampler proposed."""
 
 DIVERGED_ATTRIBUTE = "diverged"
 """Trial user attribute with the reason why a training was given up as broken."""

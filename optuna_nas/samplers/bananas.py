@@ -26,7 +26,7 @@ there, and batches start with two trials.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -36,8 +36,9 @@ from optuna_nas._checks import checked_integer
 from optuna_nas._choices import choose
 from optuna_nas._threads import single_blas_thread
 from optuna_nas.samplers._base import ArchitectureSampler, Request
-from optuna_nas.samplers._history import History
+from optuna_nas.samplers._history import History, Observation
 from optuna_nas.samplers._pace import Pace
+from optuna_nas.samplers._proposal import Proposal
 from optuna_nas.samplers._rankings import Batch, Ranking, RankingBoard
 from optuna_nas.spaces import Architecture, SearchSpace
 from optuna_nas.surrogates import acquisition as acquisitions
@@ -79,6 +80,9 @@ _IMPROVEMENTS = (acquisitions.ei, acquisitions.pi)
 
 _LARGEST_BATCH = 32
 """How many trials share a fit at most, if several workers begin them faster than one ranks."""
+
+_PARENTS = 10
+"""Candidates are made around so many of the best, so one of them is a candidate's parent."""
 
 _BATCHES = {0: 2, 100: 5, 500: 10}
 """From which trial on how many trials share a fit, unless `batch_size` is given."""
@@ -233,8 +237,14 @@ class BananasSampler(ArchitectureSampler):
             seed=seed,
         )
 
-    def propose(self, request: Request) -> Iterable[Architecture]:
-        """Return the candidates of the trial's batch, best score first."""
+    def propose(self, request: Request) -> Iterator[Proposal]:
+        """Yield the candidates of the trial's batch, best score first."""
+        parents = request.history.best_completed(_PARENTS)
+        for architecture in self._ranked(request):
+            yield Proposal(architecture, _nearest(architecture, parents))
+
+    def _ranked(self, request: Request) -> Sequence[Architecture]:
+        """The candidates of the trial's batch, best score first."""
         self._surrogate.prepare(request.space)  # what does not fit fails at the first trial
         self._pace.begin(request.number)
         startup = self._n_startup_trials
@@ -333,6 +343,21 @@ class BananasSampler(ArchitectureSampler):
 
     def _check_objectives(self, study: optuna.Study) -> None:
         """Any number of objectives will do."""
+
+
+def _nearest(architecture: Architecture, parents: Sequence[Observation]) -> int | None:
+    """The trial whose architecture differs in the fewest parameters, of equals the best one.
+
+    A candidate may be several changes away from the one it was made from, and comes from another
+    worker's ranking as a text. None if half of the parameters differ from all: it was random.
+    """
+    params = architecture.params
+    differences = [
+        sum(params.get(name) != value for name, value in parent.architecture.params.items())
+        for parent in parents
+    ]
+    least = min(differences, default=len(params))
+    return parents[differences.index(least)].number if 2 * least < len(params) else None
 
 
 def _learnt(errors: np.ndarray, feasible: np.ndarray, transform: TargetTransform) -> np.ndarray:

@@ -26,7 +26,8 @@ from optuna_nas._checks import checked_integer
 from optuna_nas._choices import choose
 from optuna_nas.samplers._base import ArchitectureSampler, Request
 from optuna_nas.samplers._history import Observation
-from optuna_nas.spaces import Architecture, SearchSpace
+from optuna_nas.samplers._proposal import Proposal
+from optuna_nas.spaces import SearchSpace
 
 
 def _newest(observations: Sequence[Observation], size: int) -> list[Observation]:
@@ -77,7 +78,7 @@ class RegularizedEvolutionSampler(ArchitectureSampler):
         """The members alive after the given completed trials."""
         return self._survivors(observations, self._population_size)
 
-    def propose(self, request: Request) -> Iterator[Architecture]:
+    def propose(self, request: Request) -> Iterator[Proposal]:
         """Yield children of tournament winners; nothing while the population fills."""
         completed = request.history.completed
         if len(completed) < self._population_size:
@@ -87,4 +88,4 @@ class RegularizedEvolutionSampler(ArchitectureSampler):
         while True:
             drawn = rng.integers(len(population), size=self._tournament_size)
             parent = min((population[i] for i in drawn), key=lambda o: (*o.rank, o.number))
-            yield request.space.mutate(parent.architecture, rng)
+            yield Proposal(request.space.mutate(parent.architecture, rng), parent.number)

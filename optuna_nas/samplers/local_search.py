@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Sequence
 from optuna_nas._checks import checked_integer
 from optuna_nas.samplers._base import ArchitectureSampler, Request
 from optuna_nas.samplers._history import Observation
+from optuna_nas.samplers._proposal import Proposal
 from optuna_nas.spaces import Architecture, SearchSpace
 
 
@@ -49,14 +50,14 @@ class LocalSearchSampler(ArchitectureSampler):
         self._n_startup_trials = checked_integer("n_startup_trials", n_startup_trials)
         self._neighborhoods: dict[Architecture, list[Architecture]] = {}
 
-    def propose(self, request: Request) -> Iterable[Architecture]:
+    def propose(self, request: Request) -> Iterable[Proposal]:
         """Return the neighbours of the current architecture in random order; none at a start."""
         current = self.current(request.history.observations, request.adopt)
         if current is None:
             return ()
         neighbors = self._neighborhood(current.architecture)
         order = request.rng(request.number, 2).permutation(len(neighbors))
-        return [neighbors[index] for index in order]
+        return [Proposal(neighbors[index], current.number) for index in order]
 
     def current(
         self,

@@ -13,8 +13,8 @@ import pytest
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from optuna_nas._proposals import PROPOSAL_ATTRIBUTE
 from optuna_nas.samplers import ArchitectureSampler
-from optuna_nas.samplers._reading import PROPOSAL_ATTRIBUTE
 from optuna_nas.spaces import Architecture, CellSpace, FlatSpace, SearchSpace
 
 Make = Callable[..., ArchitectureSampler]

@@ -50,7 +50,7 @@ def request(
 
 
 def children(sampler: RegularizedEvolutionSampler, asked: Request) -> Iterator[Architecture]:
-    return iter(sampler.propose(asked))
+    return (proposal.architecture for proposal in sampler.propose(asked))
 
 
 def numbers(found: list[Observation]) -> list[int]:

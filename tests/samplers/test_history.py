@@ -10,8 +10,9 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
+from optuna_nas._proposals import PROPOSAL_ATTRIBUTE
 from optuna_nas.samplers._history import History
-from optuna_nas.samplers._reading import PROPOSAL_ATTRIBUTE, HistoryReader
+from optuna_nas.samplers._reading import HistoryReader
 from optuna_nas.spaces import Architecture, CellSpace
 
 Finished = Callable[..., FrozenTrial]
