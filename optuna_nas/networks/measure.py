@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
@@ -46,13 +47,27 @@ def count_macs(network: nn.Module, image_shape: Sequence[int]) -> int:
         )
     like = next(network.parameters(), torch.empty(0))
     image = torch.zeros(1, *shape, device=like.device, dtype=like.dtype)
-    with _evaluating(network), torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network(image)
+    with evaluating(network), torch.no_grad():
+        return macs_of(network, image)
+
+
+def macs_of(network: nn.Module, inputs: Any) -> int:
+    """Count the multiply-accumulates of a call; the network is in evaluation mode.
+
+    Args:
+        network: Any module.
+        inputs: What it is called with; a mapping has keyword arguments.
+    """
+    with FlopCounterMode(display=False) as counter:
+        if isinstance(inputs, Mapping):
+            network(**inputs)
+        else:
+            network(inputs)
     return int(counter.get_total_flops()) // 2
 
 
 @contextmanager
-def _evaluating(network: nn.Module) -> Iterator[None]:
+def evaluating(network: nn.Module) -> Iterator[None]:
     """Switch to evaluation mode, and every submodule back to the mode it was in."""
     modes = [(module, module.training) for module in network.modules()]
     network.eval()

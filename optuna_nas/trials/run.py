@@ -36,6 +36,7 @@ import torch
 from optuna.trial import BaseTrial
 
 from optuna_nas import _optuna
+from optuna_nas._attributes import read_number
 from optuna_nas._interrupts import check_interrupted, held_back
 from optuna_nas.artifacts import ArtifactPlace, open_artifacts
 from optuna_nas.storages.retries import REASON_ATTR, remember_outcome
@@ -152,6 +153,20 @@ class TrialRun:
         """
         for name, number in {name: _number(name, value) for name, value in values.items()}.items():
             self._trial.set_user_attr(name, number)
+
+    def recall(self, name: str) -> float | None:
+        """The number that :meth:`log` stored, also before an interruption; None if it did not."""
+        return read_number(self._trial.user_attrs, name)
+
+    def constrain(self, name: str, excess: float) -> None:
+        """Set a constraint of the trial, which is met up to zero; one that is set stays.
+
+        Args:
+            name: What is constrained.
+            excess: By how much it exceeds what is allowed.
+        """
+        if name not in self._trial.constraints:
+            self._trial.set_constraint(name, excess)
 
     def checkpoint(self, state: Mapping[str, Any]) -> None:
         """Save the state of the training, in place of the one before.

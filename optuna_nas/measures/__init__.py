@@ -1,0 +1,56 @@
+"""What a network costs: measures, and the goals and limits that are made of them.
+
+Names are loaded when they are first used: measures are known by name without torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from optuna_nas.measures.goals import Goals, Learned, MeasureLike
+    from optuna_nas.measures.latency import time_networks
+    from optuna_nas.measures.measure import Measure, Reading
+    from optuna_nas.measures.measurements import Measurements
+    from optuna_nas.measures.names import MEASURES
+    from optuna_nas.measures.timing import Timing, time_in_turns
+    from optuna_nas.measures.units import recall_units
+
+__all__ = [
+    "MEASURES",
+    "Goals",
+    "Learned",
+    "Measure",
+    "MeasureLike",
+    "Measurements",
+    "Reading",
+    "Timing",
+    "recall_units",
+    "time_in_turns",
+    "time_networks",
+]
+
+_MODULES = {
+    "MEASURES": "names",
+    "Goals": "goals",
+    "Learned": "goals",
+    "Measure": "measure",
+    "MeasureLike": "goals",
+    "Measurements": "measurements",
+    "Reading": "measure",
+    "Timing": "timing",
+    "recall_units": "units",
+    "time_in_turns": "timing",
+    "time_networks": "latency",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

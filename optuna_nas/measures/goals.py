@@ -1,0 +1,139 @@
+"""What a study optimises, logs and limits: the values that an objective learns, and measures.
+
+- *Goals* are the objectives of the study. The first one is learned: it is what a trial reports
+  while it trains.
+- *Measures* are logged as user attributes under their names, those of goals and limits too.
+- *Limits* are constraints of Optuna under the names of measures: by how much a network exceeds
+  what is allowed, met up to zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from optuna.study import StudyDirection
+
+from optuna_nas._checks import checked_positive
+from optuna_nas.measures.measure import Measure
+from optuna_nas.measures.names import MEASURES
+
+__all__ = ["Goals", "Learned", "MeasureLike"]
+
+MeasureLike: TypeAlias = str | Measure
+"""A measure, or the name of one of :data:`~optuna_nas.measures.names.MEASURES`."""
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A value that an objective learns, and may report while it trains.
+
+    Attributes:
+        name: What it is called as a goal.
+        metric_name: What a study calls it.
+        study_direction: Whether higher or lower is better.
+    """
+
+    name: str
+    metric_name: str
+    study_direction: StudyDirection = StudyDirection.MAXIMIZE
+
+
+class Goals:
+    """The goals, measures and limits of one objective.
+
+    Args:
+        learned: The values that the objective learns; the first one is the goal unless told
+            otherwise.
+        goals: Names of learned values and measures, the first that of a learned value.
+        measures: What is measured and logged beside goals and limits.
+        limits: By measure, the most that is allowed; the least of what is to be maximised.
+
+    Attributes:
+        names: The goals by their names.
+        measures: Everything that is measured, by name.
+        limits: The limits by the name of the measure.
+
+    Raises:
+        ValueError: A name is unknown or repeated, the first goal is not learned, or a limit is no
+            positive number.
+    """
+
+    def __init__(
+        self,
+        learned: Sequence[Learned],
+        *,
+        goals: MeasureLike | Sequence[MeasureLike] | None = None,
+        measures: MeasureLike | Sequence[MeasureLike] = (),
+        limits: Mapping[MeasureLike, float] | None = None,
+    ) -> None:
+        self.measures: dict[str, Measure] = {}
+        own = {value.name: value for value in learned}
+        chosen = [learned[0].name] if goals is None else _listed(goals)
+        self._goals: dict[str, Learned | Measure] = {}
+        for goal in chosen:
+            known = own.get(goal) if isinstance(goal, str) else None
+            found = known or self._added("goals", goal, own)
+            self._goals[found.name] = found
+        self.names = tuple(self._goals)
+        if len(chosen) != len(self.names) or not chosen or self.names[0] not in own:
+            raise ValueError(
+                f"`goals` is {goals!r}; allowed are different names, the first of {list(own)}, "
+                f"the others of these and of {list(MEASURES)}."
+            )
+        for measure in _listed(measures):
+            self._added("measures", measure, own)
+        self.limits: dict[str, float] = {}
+        for measure, limit in (limits or {}).items():
+            name = self._added("limits", measure, own).name
+            self.limits[name] = checked_positive(f"limits[{name!r}]", limit)
+
+    def _added(self, argument: str, measure: MeasureLike, own: Collection[str]) -> Measure:
+        """Add what is to be measured."""
+        found = MEASURES.get(measure) if isinstance(measure, str) else measure
+        if not isinstance(found, Measure):
+            allowed = [*own, *MEASURES] if argument == "goals" else list(MEASURES)
+            raise ValueError(
+                f"`{argument}` has {measure!r}; allowed are {allowed} and a Measure of your own."
+            )
+        if found.name in own or self.measures.setdefault(found.name, found) != found:
+            raise ValueError(f"`{argument}` has a second measure of the name {found.name!r}.")
+        return found
+
+    @property
+    def directions(self) -> tuple[StudyDirection, ...]:
+        """The direction of each goal."""
+        return tuple(goal.study_direction for goal in self._goals.values())
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """What a study calls each goal."""
+        goals = self._goals.values()
+        return tuple(g.metric_name if isinstance(g, Learned) else g.name for g in goals)
+
+    def settings(self) -> dict[str, object]:
+        """What differs from one learned goal without limits; JSON values."""
+        goals = {"goals": list(self.names)} if len(self.names) > 1 else {}
+        return {**goals, **({"limits": dict(self.limits)} if self.limits else {})}
+
+    def excess(self, name: str, value: float) -> float:
+        """By how much a value exceeds its limit, or is below that of what is maximised."""
+        sign = -1 if self.measures[name].direction == "maximize" else 1
+        return sign * (value - self.limits[name])
+
+    def values(
+        self, learned: Mapping[str, float], measured: Mapping[str, float]
+    ) -> tuple[float, ...]:
+        """The value of each goal.
+
+        Args:
+            learned: The learned values by name.
+            measured: The measures by name.
+        """
+        known = {**measured, **learned}
+        return tuple(float(known[name]) for name in self.names)
+
+
+def _listed(names: MeasureLike | Sequence[MeasureLike]) -> list[MeasureLike]:
+    return [names] if isinstance(names, (str, Measure)) else list(names)
