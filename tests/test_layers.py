@@ -15,6 +15,7 @@ LAYERS = (
     "objectives",
     "methods",
     "supernets",
+    "measures",
     "export",
     "networks",
     "visualization",

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from optuna_nas.measures.measurements import Measurements
     from optuna_nas.measures.names import MEASURES
     from optuna_nas.measures.timing import Timing, time_in_turns
-    from optuna_nas.measures.units import recall_units
 
 __all__ = [
     "MEASURES",
@@ -26,7 +25,6 @@ __all__ = [
     "Measurements",
     "Reading",
     "Timing",
-    "recall_units",
     "time_in_turns",
     "time_networks",
 ]
@@ -40,7 +38,6 @@ _MODULES = {
     "Measurements": "measurements",
     "Reading": "measure",
     "Timing": "timing",
-    "recall_units": "units",
     "time_in_turns": "timing",
     "time_networks": "latency",
 }

@@ -19,8 +19,8 @@ import optuna
 import torch
 from torch.utils._pytree import tree_map
 
+from optuna_nas._units import remember_units
 from optuna_nas.measures.measure import Inputs, Measure, device_of
-from optuna_nas.measures.units import remember_units
 
 if TYPE_CHECKING:
     from torch import nn
@@ -55,7 +55,7 @@ class Measurements:
         self._goals = goals
         self._run = run
         self._device = device
-        remember_units(trial, goals.measures.values())
+        remember_units(trial, {m.name: m.unit for m in goals.measures.values()})
 
     def before_training(self, network: nn.Module, inputs: Inputs) -> None:
         """Measure what does not depend on the training.

@@ -99,8 +99,9 @@ def time_in_turns(
 
 def clock_for(device: torch.device, threads: int | None) -> Callable[[], float]:
     """The clock that tells how long a device computes: see the module."""
+    own = device.type == "cpu" and threads == 1
     fine = time.get_clock_info("thread_time").resolution <= _FINE
-    return time.thread_time if device.type == "cpu" and threads == 1 and fine else time.perf_counter
+    return time.thread_time if own and fine else time.perf_counter
 
 
 @contextmanager

@@ -16,7 +16,8 @@ from optuna.trial import FixedTrial, TrialState
 from torch import nn
 
 from optuna_nas._ranking import best_trials
-from optuna_nas.measures import Goals, Learned, Measure, Measurements, Reading, recall_units
+from optuna_nas._units import recall_units
+from optuna_nas.measures import Goals, Learned, Measure, Measurements, Reading
 from optuna_nas.samplers import BananasSampler, RegularizedEvolutionSampler
 from optuna_nas.storages.retries import REASON_ATTR
 from optuna_nas.trials import TrialRun

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from optuna_nas import _optuna
@@ -11,29 +11,26 @@ from optuna_nas._attributes import read_mapping
 if TYPE_CHECKING:
     import optuna
 
-    from optuna_nas.measures.measure import Measure
-
 __all__ = ["recall_units", "remember_units"]
 
 UNITS_ATTRIBUTE = "optuna_nas:measures"
 """Study user attribute with the units by the names of measures."""
 
 
-def remember_units(trial: optuna.trial.BaseTrial, measures: Iterable[Measure]) -> None:
-    """Store the measures on the trial's study, unless they are there.
+def remember_units(trial: optuna.trial.BaseTrial, units: Mapping[str, str]) -> None:
+    """Store the units of measures on the trial's study, unless they are there.
 
     Args:
         trial: The trial; one without a study is left alone.
-        measures: What is measured.
+        units: By the names of the measures; empty for counts.
     """
     study = getattr(trial, "study", None)
     if study is None:
         return
     known = recall_units(study)
-    units = {**known, **{measure.name: measure.unit for measure in measures}}
-    if units != known:
+    if units.items() - known.items():
         storage, study_id = _optuna.storage(study), _optuna.study_id(study)
-        storage.set_study_user_attr(study_id, UNITS_ATTRIBUTE, units)
+        storage.set_study_user_attr(study_id, UNITS_ATTRIBUTE, {**known, **units})
 
 
 def recall_units(study: optuna.Study) -> dict[str, str]:
