@@ -7,10 +7,17 @@ from typing import Any
 
 import pytest
 from optuna.study import StudyDirection
+from torch import nn
 
 from optuna_nas.measures import MEASURES, Goals, Learned, Measure
 
 HIGHER, LOWER = StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE
+
+
+def nothing(network: nn.Module, inputs: Any) -> float:
+    return 0.0
+
+
 OWN = (Learned("accuracy", "validation accuracy"), Learned("loss", "loss", LOWER))
 SPEED = Measure("speed", lambda network, inputs: 1.0, "img/s", "maximize")
 
@@ -70,9 +77,12 @@ def test_the_excess_over_a_limit() -> None:
         ({"limits": {"flops": 1}}, "`limits` has 'flops'; allowed are ['parameters', "),
         ({"limits": {"latency": 0}}, "`limits['latency']` is 0; allowed are positive numbers."),
         ({"limits": {"latency": "5"}}, "`limits['latency']` is '5'; allowed are positive numbers"),
-        ({"measures": Measure("loss", len)}, "`measures` has a second measure of the name 'loss'"),
         (
-            {"measures": ["latency", Measure("latency", len)]},
+            {"measures": Measure("loss", nothing)},
+            "`measures` has a second measure of the name 'loss'",
+        ),
+        (
+            {"measures": ["latency", Measure("latency", nothing)]},
             "`measures` has a second measure of the name 'latency'.",
         ),
     ],

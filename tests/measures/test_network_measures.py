@@ -20,7 +20,8 @@ class Residual(nn.Module):
         self.first, self.second = nn.Linear(10, 30), nn.Linear(30, 10)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + self.second(self.first(x))
+        found: torch.Tensor = x + self.second(self.first(x))
+        return found
 
 
 class Named(nn.Module):
@@ -30,7 +31,7 @@ class Named(nn.Module):
         return (tokens @ tokens.T) * mask
 
 
-def small() -> nn.Module:
+def small() -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU())
 
 
