@@ -8,6 +8,7 @@ from optuna_nas.spaces.cell import CellSpace
 from optuna_nas.spaces.darts import DARTS_OPERATIONS, DARTSSpace, Genotype
 from optuna_nas.spaces.edge_nes import EDGE_NES_OPERATIONS, EdgeNESSpace
 from optuna_nas.spaces.flat import FlatSpace
+from optuna_nas.spaces.graph import GraphSpace
 from optuna_nas.spaces.layer_drop import LayerDropSpace
 from optuna_nas.spaces.nasbench101 import (
     NAS_BENCH_101_OPERATIONS,
@@ -29,6 +30,7 @@ __all__ = [
     "EdgeNESSpace",
     "FlatSpace",
     "Genotype",
+    "GraphSpace",
     "InvalidArchitectureError",
     "LayerDropSpace",
     "NASBench101Cell",

@@ -153,7 +153,8 @@ class SearchSpace(ABC):
         """Return the architecture as a directed graph.
 
         Nodes have the attribute `label`; an operation stands in the attribute `operation` of the
-        edge or of the node, wherever the space has them.
+        edge or of the node, wherever the space has them. :mod:`optuna_nas.spaces.graph` has the
+        other attributes.
         """
 
     @abstractmethod

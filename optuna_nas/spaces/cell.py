@@ -16,13 +16,11 @@ from optuna.distributions import CategoricalDistribution
 
 from optuna_nas._checks import checked_integer
 from optuna_nas.spaces.architecture import Architecture, Path, PathBlock
-from optuna_nas.spaces.base import SearchSpace
 from optuna_nas.spaces.folding import IDENTITY, WEIGHTLESS, ZERO, Folding
+from optuna_nas.spaces.graph import GraphSpace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    import numpy as np
+    from collections.abc import Sequence
 
 _MOST_NODES = 16
 """With each node a cell has twice as many paths: here 16,384."""
@@ -30,7 +28,7 @@ _MOST_NODES = 16
 _NAME = re.compile(r"[A-Za-z0-9_.\-]+")
 
 
-class CellSpace(SearchSpace):
+class CellSpace(GraphSpace):
     """All cells of `num_nodes` nodes with one of `operations` on each edge.
 
     An operation of your own is a name here and a module registered under that name with
@@ -110,32 +108,6 @@ class CellSpace(SearchSpace):
             for route, edges in self._routes
         ]
 
-    def random(self, rng: np.random.Generator) -> Architecture:
-        """Draw every operation uniformly."""
-        choices = rng.integers(len(self.operations), size=len(self.edges))
-        names = self._names.values()
-        return Architecture(
-            self, {name: self.operations[c] for name, c in zip(names, choices, strict=True)}
-        )
-
-    def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
-        """Change the operation of exactly one edge, both chosen uniformly."""
-        params = architecture.params
-        name = self._names[self.edges[rng.integers(len(self.edges))]]
-        others = [operation for operation in self.operations if operation != params[name]]
-        params[name] = others[rng.integers(len(others))]
-        return Architecture(self, params)
-
-    def neighbors(self, architecture: Architecture) -> list[Architecture]:
-        """Return all cells that differ in the operation of one edge."""
-        params = architecture.params
-        return [
-            Architecture(self, {**params, name: operation})
-            for name in self._names.values()
-            for operation in self.operations
-            if operation != params[name]
-        ]
-
     def key(self, architecture: Architecture) -> str:
         """Return the canonical form (:mod:`optuna_nas.spaces.folding`); `none` for a dead cell."""
         folding = Folding(["@0"], self.weightless)
@@ -200,15 +172,6 @@ class CellSpace(SearchSpace):
             "operations": list(self.operations),
             "weightless": list(self.weightless),
         }
-
-    @classmethod
-    def from_dict(cls, description: Mapping[str, Any]) -> SearchSpace:
-        """Build the space that :meth:`to_dict` described."""
-        return cls(
-            description["num_nodes"],
-            description["operations"],
-            weightless=description["weightless"],
-        )
 
 
 def checked_operations(operations: Sequence[str]) -> tuple[str, ...]:

@@ -21,11 +21,12 @@ import networkx as nx
 from optuna.distributions import CategoricalDistribution
 
 from optuna_nas.spaces.architecture import Architecture, Path, PathBlock
-from optuna_nas.spaces.base import SearchSpace
+from optuna_nas.spaces.computation import CONCATENATE
 from optuna_nas.spaces.folding import IDENTITY, WEIGHTLESS, ZERO, Folding
+from optuna_nas.spaces.graph import GraphSpace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import numpy as np
 
@@ -62,7 +63,7 @@ class Genotype(NamedTuple):
     reduce_concat: tuple[int, ...]
 
 
-class DARTSSpace(SearchSpace):
+class DARTSSpace(GraphSpace):
     """All pairs of a normal and a reduction cell.
 
     Args:
@@ -181,13 +182,6 @@ class DARTSSpace(SearchSpace):
                 ]
         return found
 
-    def random(self, rng: np.random.Generator) -> Architecture:
-        """Draw every parameter uniformly."""
-        return Architecture(
-            self,
-            {name: choices[rng.integers(len(choices))] for name, choices in self._choices()},
-        )
-
     def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
         """Change one operation or one input of one node.
 
@@ -261,10 +255,14 @@ class DARTSSpace(SearchSpace):
         for cell in CELLS:
             for node, label in enumerate(["c_{k-2}", "c_{k-1}", *map(str, NODES), "output"]):
                 graph.add_node(f"{cell}/{node}", label=label, cell=cell)
+            output = f"{cell}/{NODES[-1] + 1}"
+            graph.nodes[output]["combine"] = CONCATENATE
             for node, pair in zip(NODES, self.genes(architecture, cell), strict=True):
                 for operation, source in pair:
-                    graph.add_edge(f"{cell}/{source}", f"{cell}/{node}", operation=operation)
-                graph.add_edge(f"{cell}/{node}", f"{cell}/{NODES[-1] + 1}")
+                    strided = {"strided": True} if cell == "reduce" and source < 2 else {}
+                    edge = f"{cell}/{source}", f"{cell}/{node}"
+                    graph.add_edge(*edge, operation=operation, **strided)
+                graph.add_edge(f"{cell}/{node}", output)
         return graph
 
     def format(self, architecture: Architecture) -> str:
@@ -296,18 +294,6 @@ class DARTSSpace(SearchSpace):
     def to_dict(self) -> dict[str, Any]:
         """Describe the space in JSON types."""
         return {"space": self.name, "operations": list(self.operations)}
-
-    @classmethod
-    def from_dict(cls, description: Mapping[str, Any]) -> SearchSpace:
-        """Build the space that :meth:`to_dict` described."""
-        return cls(description["operations"])
-
-    def _choices(self) -> list[tuple[str, tuple[Any, ...]]]:
-        return [
-            (name, distribution.choices)
-            for name, distribution in self._distributions.items()
-            if isinstance(distribution, CategoricalDistribution)
-        ]
 
     def _write(self, params: dict[str, Any], prefix: str, pair: Sequence[Gene]) -> None:
         low, high = sorted(pair, key=lambda gene: gene[1])

@@ -21,16 +21,15 @@ import networkx as nx
 from optuna.distributions import CategoricalDistribution
 
 from optuna_nas._checks import checked_integer
-from optuna_nas.spaces.architecture import Architecture, Path, PathBlock
-from optuna_nas.spaces.base import SearchSpace
+from optuna_nas.spaces.architecture import Architecture, PathBlock
 from optuna_nas.spaces.cell import checked_operations
+from optuna_nas.spaces.computation import CONCATENATE
 from optuna_nas.spaces.darts import DARTS_OPERATIONS, Gene
-from optuna_nas.spaces.folding import WEIGHTLESS, ZERO, Folding
+from optuna_nas.spaces.folding import ZERO
+from optuna_nas.spaces.graph import GraphSpace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    import numpy as np
+    from collections.abc import Sequence
 
 EDGE_NES_OPERATIONS = tuple(name for name in DARTS_OPERATIONS if name != ZERO)
 """The seven operations of the method: those of DARTS without `none`."""
@@ -39,7 +38,7 @@ _INPUTS = 2
 _MOST_NODES = 100
 
 
-class EdgeNESSpace(SearchSpace):
+class EdgeNESSpace(GraphSpace):
     """All cells of nodes with one operation on one earlier node each.
 
     Args:
@@ -67,7 +66,8 @@ class EdgeNESSpace(SearchSpace):
         for node in self.nodes:
             distributions[f"node_{node}_input"] = CategoricalDistribution(tuple(range(node)))
             distributions[f"node_{node}_op"] = CategoricalDistribution(self.operations)
-        super().__init__(distributions)
+        groups = [(f"node_{node}_op", f"node_{node}_input") for node in self.nodes]
+        super().__init__(distributions, groups=groups)
 
     def genes(self, architecture: Architecture) -> tuple[Gene, ...]:
         """The operation and the input of each node, in order."""
@@ -87,7 +87,10 @@ class EdgeNESSpace(SearchSpace):
                 f"`genes` is {genes!r}; {self.name} needs {self.num_nodes} pairs of an operation "
                 "and an input."
             )
-        return self.architecture(self._params(genes))
+        params: dict[str, Any] = {}
+        for node, (operation, source) in zip(self.nodes, genes, strict=True):
+            params[f"node_{node}_input"], params[f"node_{node}_op"] = source, operation
+        return self.architecture(params)
 
     @property
     def path_blocks(self) -> dict[str, PathBlock]:
@@ -96,66 +99,22 @@ class EdgeNESSpace(SearchSpace):
         block = PathBlock(self.operations, 1, self.num_nodes, ZERO, None)
         return {f"input_{index}": block for index in range(_INPUTS)}
 
-    def paths(self, architecture: Architecture) -> list[Path]:
-        """Return the path that ends at each node: all nodes are concatenated."""
-        arriving: list[tuple[tuple[int, ...], tuple[str, ...]]] = [((0,), ()), ((1,), ())]
-        for node, (operation, source) in zip(self.nodes, self.genes(architecture), strict=True):
-            route, operations = arriving[source]
-            arriving.append(((*route, node), (*operations, operation)))
-        return [
-            Path(f"input_{route[0]}", route, operations)
-            for route, operations in arriving[_INPUTS:]
-        ]
-
-    def random(self, rng: np.random.Generator) -> Architecture:
-        """Draw every parameter uniformly."""
-        genes = []
-        for node in self.nodes:
-            operation = self.operations[rng.integers(len(self.operations))]
-            genes.append((operation, int(rng.integers(node))))
-        return self._build(genes)
-
-    def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
-        """Change the operation or the input of one node, all chosen uniformly."""
-        genes = list(self.genes(architecture))
-        place = int(rng.integers(self.num_nodes))
-        others = self._others(place, genes[place])[int(rng.integers(2))]
-        genes[place] = others[rng.integers(len(others))]
-        return self._build(genes)
-
-    def neighbors(self, architecture: Architecture) -> list[Architecture]:
-        """Return all architectures with one operation or one input changed."""
-        genes = self.genes(architecture)
-        return [
-            self._build([*genes[:place], other, *genes[place + 1 :]])
-            for place, gene in enumerate(genes)
-            for others in self._others(place, gene)
-            for other in others
-        ]
-
-    def key(self, architecture: Architecture) -> str:
-        """Return the canonical form of the cell where it halves the resolution.
-
-        There a `skip_connect` from an input has weights of its own and does not fold. Cells that
-        agree there agree everywhere, and every network has such a cell.
-        """
-        folding = Folding(["@0", "@1"], WEIGHTLESS)
-        values = [folding.input(0), folding.input(1)]
-        for operation, source in self.genes(architecture):
-            values.append(
-                folding.apply(operation, values[source], identity=source not in range(_INPUTS))
-            )
-        return folding.canonical(values[_INPUTS:])
-
     def graph(self, architecture: Architecture) -> nx.DiGraph[Any]:
-        """Return the nodes by number, both inputs included, with operations on the edges."""
+        """Return the nodes by number, both inputs included, with operations on the edges.
+
+        It is the cell where it halves the resolution. There a `skip_connect` from an input has
+        weights of its own and does not fold. Cells that agree there agree everywhere, and every
+        network has such a cell.
+        """
         graph: nx.DiGraph[Any] = nx.DiGraph()
         output = self.nodes[-1] + 1
         labels = ["c_{k-2}", "c_{k-1}", *map(str, self.nodes), "output"]
         for node, label in enumerate(labels):
             graph.add_node(node, label=label)
+        graph.nodes[output]["combine"] = CONCATENATE
         for node, (operation, source) in zip(self.nodes, self.genes(architecture), strict=True):
-            graph.add_edge(source, node, operation=operation)
+            strided = {"strided": True} if source < _INPUTS else {}
+            graph.add_edge(source, node, operation=operation, **strided)
             graph.add_edge(node, output)
         return graph
 
@@ -188,26 +147,3 @@ class EdgeNESSpace(SearchSpace):
             "operations": list(self.operations),
             "num_nodes": self.num_nodes,
         }
-
-    @classmethod
-    def from_dict(cls, description: Mapping[str, Any]) -> SearchSpace:
-        """Build the space that :meth:`to_dict` described."""
-        return cls(description["operations"], description["num_nodes"])
-
-    def _others(self, place: int, gene: Gene) -> tuple[list[Gene], list[Gene]]:
-        """The genes of a node with another operation, and those with another input."""
-        operation, source = gene
-        return (
-            [(other, source) for other in self.operations if other != operation],
-            [(operation, other) for other in range(self.nodes[place]) if other != source],
-        )
-
-    def _build(self, genes: Sequence[Gene]) -> Architecture:
-        return Architecture(self, self._params(genes))
-
-    def _params(self, genes: Sequence[Gene]) -> dict[str, Any]:
-        params: dict[str, Any] = {}
-        for node, (operation, source) in zip(self.nodes, genes, strict=True):
-            params[f"node_{node}_input"] = source
-            params[f"node_{node}_op"] = operation
-        return params

@@ -28,6 +28,9 @@ WEIGHTLESS = frozenset({"avg_pool_3x3", "max_pool_3x3"})
 LINEAR = frozenset({"avg_pool_3x3"})
 """Those of them that may be taken of each term of a sum instead of the whole."""
 
+_PART, _CONCATENATION = "=", "&"
+"""The labels of a part of a concatenation, and of a concatenation that is read on."""
+
 Value = tuple[tuple[int, int], ...]
 """A sum: pairs of term and multiplicity, sorted."""
 
@@ -69,9 +72,7 @@ class Folding:
             return tuple(
                 sorted((self.apply(operation, ((term, 1),))[0][0], count) for term, count in value)
             )
-        if (operation, value) not in self._shared:
-            self._shared[operation, value] = self._term(operation, value)
-        return ((self._shared[operation, value], 1),)
+        return ((self._once(operation, value), 1),)
 
     @staticmethod
     def add(values: Iterable[Value]) -> Value:
@@ -80,6 +81,17 @@ class Folding:
         for value in values:
             total.update(dict(value))
         return tuple(sorted(total.items()))
+
+    def concatenate(self, values: Iterable[Value]) -> Value:
+        """The concatenation of values, in any order; a single one is itself.
+
+        What is nothing takes no channels.
+        """
+        parts = [value for value in values if value]
+        if len(parts) < 2:
+            return parts[0] if parts else ()
+        ends = self.add(((self._once(_PART, value), 1),) for value in parts)
+        return ((self._once(_CONCATENATION, ends), 1),)
 
     def canonical(self, outputs: Iterable[Value]) -> str:
         """The canonical text of the function with these outputs (concatenated, in any order)."""
@@ -101,8 +113,14 @@ class Folding:
         for value in outputs:
             for term, count in value:
                 edges[vertices[term], len(labels)] = count
-            labels.append("=")
+            labels.append(_PART)
         return canonical_form(labels, edges)
+
+    def _once(self, operation: str, value: Value) -> int:
+        """The term of an operation without weights, which is one however often it is applied."""
+        if (operation, value) not in self._shared:
+            self._shared[operation, value] = self._term(operation, value)
+        return self._shared[operation, value]
 
     def _term(self, operation: str, value: Value) -> int:
         self._labels.append(operation)

@@ -32,10 +32,10 @@ from optuna.distributions import CategoricalDistribution
 
 from optuna_nas._checks import checked_integer
 from optuna_nas.spaces.architecture import Architecture
-from optuna_nas.spaces.base import SearchSpace
+from optuna_nas.spaces.graph import GraphSpace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 FLIP_PROBABILITY = 0.3
 """The probability that a mutation flips a layer."""
@@ -45,7 +45,7 @@ Mask = tuple[bool, ...]
 _MOST_LAYERS = 1000
 
 
-class LayerDropSpace(SearchSpace):
+class LayerDropSpace(GraphSpace):
     """All choices of `min_layers` to `max_layers` out of `num_layers` layers, in their order.
 
     Args:
@@ -88,13 +88,13 @@ class LayerDropSpace(SearchSpace):
 
     def simplify(self, architecture: Architecture) -> Architecture:
         """Return the architecture with the flags of the mask that is built."""
-        return self._build(self.mask(architecture))
+        return self._of(self.mask(architecture))
 
     def random(self, rng: np.random.Generator) -> Architecture:
         """Draw the number of layers uniformly, then the layers."""
         count = int(rng.integers(self.min_layers, self.max_layers + 1))
         kept = set(rng.permutation(self.num_layers)[:count].tolist())
-        return self._build([index in kept for index in range(self.num_layers)])
+        return self._of([index in kept for index in range(self.num_layers)])
 
     def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
         """Flip each layer with a probability of 30 per cent, and repair.
@@ -106,7 +106,7 @@ class LayerDropSpace(SearchSpace):
             flips = rng.random(self.num_layers) < FLIP_PROBABILITY
             mutant = self._repaired([keep != flip for keep, flip in zip(mask, flips, strict=True)])
             if mutant != mask:
-                return self._build(mutant)
+                return self._of(mutant)
         return architecture
 
     def neighbors(self, architecture: Architecture) -> list[Architecture]:
@@ -128,7 +128,7 @@ class LayerDropSpace(SearchSpace):
             for keep in range(self.num_layers)
             if count in (self.min_layers, self.max_layers) and mask[drop] and not mask[keep]
         ]
-        return [self._build(neighbor) for neighbor in flips + swaps]
+        return [self._of(neighbor) for neighbor in flips + swaps]
 
     def key(self, architecture: Architecture) -> str:
         """Return the repaired mask: each one is a function of its own."""
@@ -172,7 +172,7 @@ class LayerDropSpace(SearchSpace):
                 f"`text` is {text!r}; needed are {self.num_layers} digits 0 (dropped) and 1 "
                 f"(kept), {self.min_layers} to {self.max_layers} of them 1."
             )
-        return self._build([digit == "1" for digit in stripped])
+        return self._of([digit == "1" for digit in stripped])
 
     def to_dict(self) -> dict[str, Any]:
         """Describe the space in JSON types."""
@@ -183,12 +183,7 @@ class LayerDropSpace(SearchSpace):
             "max_layers": self.max_layers,
         }
 
-    @classmethod
-    def from_dict(cls, description: Mapping[str, Any]) -> SearchSpace:
-        """Build the space that :meth:`to_dict` described."""
-        return cls(description["num_layers"], description["min_layers"], description["max_layers"])
-
-    def _build(self, mask: Sequence[bool]) -> Architecture:
+    def _of(self, mask: Sequence[bool]) -> Architecture:
         return Architecture(self, dict(zip(self._names, mask, strict=True)))
 
     def _repaired(self, mask: Sequence[bool]) -> Mask:

@@ -20,11 +20,12 @@ from optuna.distributions import CategoricalDistribution
 
 from optuna_nas._checks import checked_integer
 from optuna_nas.spaces.architecture import Architecture, Path, PathBlock
-from optuna_nas.spaces.base import InvalidArchitectureError, SearchSpace
+from optuna_nas.spaces.base import InvalidArchitectureError
 from optuna_nas.spaces.canonical import canonical_form
+from optuna_nas.spaces.graph import GraphSpace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 NAS_BENCH_101_OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 
@@ -52,7 +53,7 @@ class _Pruned(NamedTuple):
     operations: tuple[str, ...]
 
 
-class NASBench101Space(SearchSpace):
+class NASBench101Space(GraphSpace):
     """All cells of at most `max_vertices` vertices and `max_edges` edges.
 
     The parameters are one boolean `edge_i_j` for each pair of vertices and one operation `op_v`
@@ -101,14 +102,6 @@ class NASBench101Space(SearchSpace):
             raise InvalidArchitectureError(
                 f"the cell has {len(edges)} edges; allowed are {self.max_edges}"
             )
-
-    def is_valid(self, architecture: Architecture) -> bool:
-        """Whether a network can be built."""
-        try:
-            self.validate(architecture)
-        except InvalidArchitectureError:
-            return False
-        return True
 
     def from_matrix(self, matrix: np.ndarray, operations: Sequence[str]) -> Architecture:
         """Build the architecture of a cell with at most `max_vertices` vertices.
@@ -268,11 +261,6 @@ class NASBench101Space(SearchSpace):
             "max_vertices": self.max_vertices,
             "max_edges": self.max_edges,
         }
-
-    @classmethod
-    def from_dict(cls, description: Mapping[str, Any]) -> SearchSpace:
-        """Build the space that :meth:`to_dict` described."""
-        return cls(description["max_vertices"], description["max_edges"])
 
     def _prune(self, architecture: Architecture) -> _Pruned:
         """What is left of the cell; raises `InvalidArchitectureError` if nothing is."""

@@ -12,10 +12,7 @@ from optuna_nas.spaces.cell import CellSpace
 from optuna_nas.spaces.folding import IDENTITY, ZERO
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from optuna_nas.spaces.architecture import Architecture
-    from optuna_nas.spaces.base import SearchSpace
 
 NAS_BENCH_201_OPERATIONS = (
     "none",
@@ -55,8 +52,3 @@ class NASBench201Space(CellSpace):
     def to_dict(self) -> dict[str, Any]:
         """Describe the space in JSON types."""
         return {"space": self.name}
-
-    @classmethod
-    def from_dict(cls, description: Mapping[str, Any]) -> SearchSpace:
-        """Build the space that :meth:`to_dict` described."""
-        return cls()

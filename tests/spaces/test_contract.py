@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 import pickle
+from itertools import pairwise
 
 import numpy as np
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution
 
-from optuna_nas.spaces import Architecture, LayerDropSpace, SearchSpace, space_from_dict
+from optuna_nas.spaces import (
+    Architecture,
+    GraphSpace,
+    LayerDropSpace,
+    SearchSpace,
+    space_from_dict,
+)
 
 
 @pytest.fixture
@@ -79,6 +86,18 @@ def test_mutants_and_neighbors(
         assert architecture.params == before
         neighbors = space.neighbors(architecture)
         assert len(neighbors) == len(set(neighbors)) > 0
+
+
+def test_children_are_in_the_space(
+    space: SearchSpace, drawn: list[Architecture], rng: np.random.Generator
+) -> None:
+    if not isinstance(space, GraphSpace):
+        pytest.skip("Not every space has a crossover.")
+    for first, second in pairwise(drawn):
+        child = space.crossover(first, second, rng)
+        assert space.architecture(child.params) == child
+        assert all(value in (first[name], second[name]) for name, value in child.params.items())
+    assert space.crossover(drawn[0], drawn[0], rng) == drawn[0]
 
 
 def test_texts_survive_parsing(space: SearchSpace, drawn: list[Architecture]) -> None:
