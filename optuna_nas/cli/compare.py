@@ -18,7 +18,7 @@ from optuna_nas.cli.terminal import SafeConsole
 
 if TYPE_CHECKING:
     from optuna_nas.compare import Comparison
-    from optuna_nas.objectives import TabularBenchmark
+    from optuna_nas.compare.runs import Benchmark
     from optuna_nas.visualization.regret_curves import Statistic
 
 RESULTS = "runs.jsonl"
@@ -29,8 +29,8 @@ def compare(
     benchmark: Annotated[
         str,
         typer.Option(
-            help="nasbench201-cifar10, nasbench201-cifar100, nasbench201-imagenet16, nasbench101 "
-            "or layer-drop, which needs no file."
+            help="nasbench201-cifar10, nasbench201-cifar100, nasbench201-imagenet16, nasbench101, "
+            "layer-drop, which needs no file, or surrogate, a file of optuna-nas surrogate."
         ),
     ] = "nasbench201-cifar10",
     samplers: Annotated[
@@ -132,19 +132,31 @@ def _budgets(text: str, trials: int) -> list[int]:
     return sorted({int(word) for word in words})
 
 
-def _benchmark(name: str, path: Path | None, metric: str | None) -> TabularBenchmark:
+def _benchmark(name: str, path: Path | None, metric: str | None) -> Benchmark:
     from optuna_nas._choices import choose
     from optuna_nas.objectives import LayerDropTable, NASBench101, NASBench201
 
-    makers: dict[str, Callable[..., TabularBenchmark]] = {
+    makers: dict[str, Callable[..., Benchmark]] = {
         "layer-drop": LayerDropTable,
         "nasbench101": NASBench101,
         "nasbench201-cifar10": partial(NASBench201, "cifar10"),
         "nasbench201-cifar100": partial(NASBench201, "cifar100"),
         "nasbench201-imagenet16": partial(NASBench201, "imagenet16"),
+        "surrogate": _surrogate,
     }
     make = choose("benchmark", name, makers)
     return make(path=path) if metric is None else make(path=path, metric=metric)
+
+
+def _surrogate(path: Path | None, metric: str | None = None) -> Benchmark:
+    from optuna_nas.objectives import SurrogateBenchmark
+
+    if path is None:
+        raise ValueError("`path` is unset; needed is a file that optuna-nas surrogate wrote.")
+    made = SurrogateBenchmark.load(path)
+    if metric not in (None, made.metric_names[0]):
+        raise ValueError(f"`metric` is {metric!r}; allowed is {made.metric_names[0]!r}.")
+    return made
 
 
 class _Progress:

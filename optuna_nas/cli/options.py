@@ -54,6 +54,11 @@ def next_command(name: str, study: str, storage: str, *more: str) -> str:
     return shlex.join([*words, *more])
 
 
+def program_command(*words: str) -> str:
+    """A command that is about no study, as it can be typed here."""
+    return shlex.join([*_program(), *words])
+
+
 def _program() -> list[str]:
     """How this program was called: by its name if that is on the path, else by its place."""
     called = Path(sys.argv[0])

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from optuna_nas.objectives.edge_nes import EdgeNES, EnsembleSearch
     from optuna_nas.objectives.layer_drop_bert import LayerDropBert
     from optuna_nas.objectives.one_shot import OneShotSearch, derived_params
+    from optuna_nas.objectives.surrogate_benchmark import SurrogateBenchmark, SurrogateQuality
     from optuna_nas.objectives.tabular import (
         LayerDropTable,
         NASBench101,
@@ -33,6 +34,8 @@ __all__ = [
     "NASBench101",
     "NASBench201",
     "OneShotSearch",
+    "SurrogateBenchmark",
+    "SurrogateQuality",
     "TabularBenchmark",
     "derived_params",
 ]
@@ -47,6 +50,8 @@ _MODULES = {
     "NASBench101": "tabular",
     "NASBench201": "tabular",
     "OneShotSearch": "one_shot",
+    "SurrogateBenchmark": "surrogate_benchmark",
+    "SurrogateQuality": "surrogate_benchmark",
     "TabularBenchmark": "tabular",
     "derived_params": "one_shot",
 }
@@ -55,7 +60,7 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if _MODULES[name] != "tabular":
+    if _MODULES[name] not in ("tabular", "surrogate_benchmark"):
         require_training(name)
     return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
 

@@ -138,6 +138,17 @@ class GaussianProcess(Predictor):
         """
         return self._posterior(*self._across(features))
 
+    @property
+    def noise(self) -> float:
+        """The standard deviation of the noise of an observation, in the unit of the targets.
+
+        Raises:
+            RuntimeError: Nothing was learnt yet.
+        """
+        if self._covariance is None:
+            raise RuntimeError("`noise` needs a fitted predictor: call `fit` before.")
+        return float(self._scale * np.exp(self._covariance.theta[-1] / 2))
+
     def predict(self, features: np.ndarray) -> np.ndarray:
         """Sample the posterior, `e x m`; each row's samples depend on that row only."""
         covariance, across = self._across(features)
