@@ -14,6 +14,7 @@ LAYERS = (
     "cli",
     "objectives",
     "methods",
+    "meta",
     "supernets",
     "measures",
     "export",
