@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "optuna_nas"
 LAYERS = (
     "cli",
     "objectives",
+    "meta",
     "methods",
     "meta",
     "supernets",
