@@ -240,7 +240,7 @@ def _is_class(values: NDArray[Any]) -> bool:
 
 def _absent(values: NDArray[Any]) -> NDArray[np.bool_]:
     if values.dtype != object:
-        return np.isnan(values)
+        return np.array(np.isnan(values))
     return np.array([value is None for value in values.tolist()], dtype=bool)
 
 

@@ -10,6 +10,7 @@ from optuna_nas.spaces.edge_nes import EDGE_NES_OPERATIONS, EdgeNESSpace
 from optuna_nas.spaces.flat import FlatSpace
 from optuna_nas.spaces.graph import GraphSpace
 from optuna_nas.spaces.layer_drop import LayerDropSpace
+from optuna_nas.spaces.mlp import MLPSpace
 from optuna_nas.spaces.nasbench101 import (
     NAS_BENCH_101_OPERATIONS,
     NASBench101Cell,
@@ -33,6 +34,7 @@ __all__ = [
     "GraphSpace",
     "InvalidArchitectureError",
     "LayerDropSpace",
+    "MLPSpace",
     "NASBench101Cell",
     "NASBench101Space",
     "NASBench201Space",

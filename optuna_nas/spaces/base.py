@@ -91,9 +91,10 @@ class SearchSpace(ABC):
             ValueError: The study already searches another space.
         """
         remember_space(trial, self)
-        params = {
-            name: suggest_parameter(trial, name, d) for name, d in self._distributions.items()
-        }
+        params: dict[str, Any] = {}
+        for name, distribution in self._distributions.items():
+            if self.is_active(name, params):
+                params[name] = suggest_parameter(trial, name, distribution)
         try:
             return self.architecture(params)
         except InvalidArchitectureError as error:
@@ -104,15 +105,17 @@ class SearchSpace(ABC):
         """Build the architecture with the given parameters.
 
         Args:
-            params: A value for every parameter; entries of other names are left out, so that
-                `study.best_params` of a study with more parameters can be passed as it is.
+            params: A value for every active parameter; entries of other names are left out, so
+                that `study.best_params` of a study with more parameters can be passed as it is.
 
         Raises:
             ValueError: A parameter is missing or outside of its distribution.
             InvalidArchitectureError: No network can be built from the parameters.
         """
-        chosen = {}
+        chosen: dict[str, Any] = {}
         for name, distribution in self._distributions.items():
+            if not self.is_active(name, chosen):
+                continue
             if name not in params:
                 raise ValueError(
                     f"`params` lacks {name!r}; {self.name} needs {list(self._distributions)}."
@@ -121,6 +124,15 @@ class SearchSpace(ABC):
         architecture = Architecture(self, chosen)
         self.validate(architecture)
         return architecture
+
+    def is_active(self, name: str, params: Mapping[str, Any]) -> bool:
+        """Whether an architecture has a parameter; a conditional one may be absent.
+
+        Args:
+            name: The parameter.
+            params: The values of those before it.
+        """
+        return True
 
     def read(self, params: Mapping[str, Any]) -> Architecture | None:
         """Build the architecture of a recorded trial, or None if the trial has none."""
