@@ -8,6 +8,7 @@ from optuna_nas.networks._build import (
     NetworkOptions,
     build_network,
     has_network,
+    input_axes,
     register_network,
 )
 from optuna_nas.networks.cell_network import CellNetwork
@@ -16,6 +17,7 @@ from optuna_nas.networks.edge_nes import EdgeNESNetwork
 from optuna_nas.networks.ensemble import EnsembleNetwork
 from optuna_nas.networks.layer_stack import check_thinnable, find_layer_stack, thin
 from optuna_nas.networks.measure import count_macs, count_parameters
+from optuna_nas.networks.mlp import MLPNetwork
 from optuna_nas.networks.nasbench101 import NASBench101Network, compute_vertex_channels
 from optuna_nas.networks.operations import (
     OperationFactory,
@@ -31,6 +33,7 @@ __all__ = [
     "DARTSNetwork",
     "EdgeNESNetwork",
     "EnsembleNetwork",
+    "MLPNetwork",
     "NASBench101Network",
     "NetworkBuilder",
     "NetworkOptions",
@@ -42,6 +45,7 @@ __all__ = [
     "count_parameters",
     "find_layer_stack",
     "has_network",
+    "input_axes",
     "known_operations",
     "operation",
     "register_network",

@@ -27,10 +27,10 @@ class NetworkOptions:
     """What a builder needs to know besides the architecture; checked and complete.
 
     Attributes:
-        num_classes: The number of logits.
-        in_channels: Channels of the images.
-        channels: The width, in the sense of the space's publication.
-        cells: The depth, in the sense of the space's publication.
+        num_classes: The number of logits, or of other outputs.
+        in_channels: Channels of the images, or numbers in a row of a table.
+        channels: The width, in the sense of the space's publication; 1 if it has none.
+        cells: The depth, in the sense of the space's publication; 1 if it has none.
         auxiliary: Whether an auxiliary head is wanted; only set for spaces that have one.
         generator: Where random decisions of the forward pass come from; None means torch's
             default generator.
@@ -51,31 +51,39 @@ NetworkBuilder: TypeAlias = Callable[[Architecture, NetworkOptions], nn.Module]
 @dataclass(frozen=True)
 class _Recipe:
     build: NetworkBuilder
-    channels: int
-    cells: int
+    channels: int | None
+    cells: int | None
     auxiliary: bool
+    axes: int
 
 
 _RECIPES: dict[type[SearchSpace], _Recipe] = {}
 
 
 def register_network(
-    space: type[SearchSpace], *, channels: int, cells: int, auxiliary: bool = False
+    space: type[SearchSpace],
+    *,
+    channels: int | None = None,
+    cells: int | None = None,
+    auxiliary: bool = False,
+    axes: int = 3,
 ) -> Callable[[NetworkBuilder], NetworkBuilder]:
     """Say how the architectures of a space, and of its subclasses, become networks.
 
     Args:
         space: The class of the space.
-        channels: The published width, used when `build_network` is given none.
-        cells: The published depth, used when `build_network` is given none.
+        channels: The published width, used when `build_network` is given none. None: the
+            architecture itself says how wide the network is.
+        cells: The published depth, used when `build_network` is given none. None likewise.
         auxiliary: Whether the network can have an auxiliary head.
+        axes: The axes of an input: 3 of an image `C H W`, 1 of a row of numbers.
 
     Returns:
         A decorator for the builder. A later builder of the same class replaces an earlier one.
     """
 
     def register(builder: NetworkBuilder) -> NetworkBuilder:
-        _RECIPES[space] = _Recipe(builder, channels, cells, auxiliary)
+        _RECIPES[space] = _Recipe(builder, channels, cells, auxiliary, axes)
         return builder
 
     return register
@@ -97,6 +105,7 @@ def build_network(
     - `NASBench101Space`: `channels` (128) in the first of three stacks, `cells` (3) in each stack.
     - `DARTSSpace`: `channels` (36) in a node of the first cells, `cells` (20) in all.
     - `EdgeNESSpace`: `channels` (16) in a node of the first cell, `cells` (2) in all.
+    - `MLPSpace`: the architecture says all.
 
     Weights are initialised as torch does by default. Those of convolutions lie in the memory
     format `torch.channels_last`, in which these networks train 1.2 to 2.2 times as fast on a CPU;
@@ -106,8 +115,8 @@ def build_network(
 
     Args:
         architecture: What to build.
-        num_classes: The number of logits.
-        in_channels: Channels of the images, `B in_channels H W`.
+        num_classes: The number of logits, or of other outputs.
+        in_channels: Channels of the images, `B in_channels H W`, or numbers in a row of a table.
         channels: The width; see the table.
         cells: The depth; see the table.
         auxiliary: Whether the network gets its auxiliary head (`DARTSSpace` only). In training
@@ -117,12 +126,13 @@ def build_network(
             on the CPU (or `meta`) and move the network afterwards.
 
     Returns:
-        A module that maps images `B in_channels H W` to logits `B num_classes`.
+        A module that maps images `B in_channels H W`, or rows `B in_channels`, to logits
+        `B num_classes`.
 
     Raises:
         TypeError: The space has no network.
         ValueError: A number is not a positive integer, an operation is unknown, or the space
-            has no auxiliary head.
+            has no auxiliary head, or no such size.
     """
     space = architecture.space
     recipe = _recipe(space)
@@ -140,8 +150,8 @@ def build_network(
     options = NetworkOptions(
         num_classes=_positive("num_classes", num_classes),
         in_channels=_positive("in_channels", in_channels),
-        channels=_positive("channels", recipe.channels if channels is None else channels),
-        cells=_positive("cells", recipe.cells if cells is None else cells),
+        channels=_size("channels", channels, recipe.channels, space),
+        cells=_size("cells", cells, recipe.cells, space),
         auxiliary=auxiliary,
         generator=generator,
     )
@@ -157,8 +167,23 @@ def has_network(space: SearchSpace) -> bool:
     return _recipe(space) is not None
 
 
+def input_axes(space: SearchSpace) -> int | None:
+    """The axes of what networks of a space read: 3 of an image, 1 of a row; None without any."""
+    recipe = _recipe(space)
+    return None if recipe is None else recipe.axes
+
+
 def _recipe(space: SearchSpace) -> _Recipe | None:
     return next((_RECIPES[t] for t in type(space).__mro__ if t in _RECIPES), None)
+
+
+def _size(name: str, given: int | None, published: int | None, space: SearchSpace) -> int:
+    if published is None and given is not None:
+        raise ValueError(
+            f"`{name}` is {given!r}, but an architecture of {space.name} says itself how large "
+            "its network is; allowed is None."
+        )
+    return _positive(name, (published or 1) if given is None else given)
 
 
 def _positive(name: str, value: int) -> int:

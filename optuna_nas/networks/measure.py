@@ -26,24 +26,26 @@ def count_parameters(network: nn.Module, *, auxiliary: bool = False) -> int:
     )
 
 
-def count_macs(network: nn.Module, image_shape: Sequence[int]) -> int:
-    """Count the multiply-accumulates of one image, which the field calls FLOPs.
+def count_macs(network: nn.Module, input_shape: Sequence[int]) -> int:
+    """Count the multiply-accumulates of one input, which the field calls FLOPs.
 
     Those of convolutions and linear layers are counted, without biases, and only of what is
     computed in evaluation mode: neither the auxiliary head nor operations that cannot matter.
     The network is left as it was, batch statistics included.
 
     Args:
-        network: A module that takes images `B C H W`; it may be on the `meta` device.
-        image_shape: The shape `(C, H, W)` of an image.
+        network: A module that takes images `B C H W` or rows `B d`; it may be on the `meta`
+            device.
+        input_shape: The shape of an input: `(C, H, W)` of an image, `(d,)` of a row of numbers.
 
     Raises:
-        ValueError: The shape is not three positive integers.
+        ValueError: The shape is not one or three positive integers.
     """
-    shape = tuple(image_shape)
-    if len(shape) != 3 or not all(isinstance(size, int) and size > 0 for size in shape):
+    shape = tuple(input_shape)
+    if len(shape) not in (1, 3) or not all(isinstance(size, int) and size > 0 for size in shape):
         raise ValueError(
-            f"`image_shape` is {image_shape!r}; allowed are three positive integers (C, H, W)."
+            f"`input_shape` is {input_shape!r}; allowed are positive integers (C, H, W) of an "
+            "image, or (d,) of a row of numbers."
         )
     like = next(network.parameters(), torch.empty(0))
     image = torch.zeros(1, *shape, device=like.device, dtype=like.dtype)

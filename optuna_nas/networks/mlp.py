@@ -6,7 +6,7 @@ a linear map without bias first.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -20,7 +20,7 @@ _ACTIVATIONS: dict[str, type[nn.Module]] = {
     "silu": nn.SiLU,
     "tanh": nn.Tanh,
 }
-_NORMALISATIONS = {
+_NORMALISATIONS: dict[str, Callable[[int], nn.Module]] = {
     "none": lambda width: nn.Identity(),
     "batch": nn.BatchNorm1d,
     "layer": nn.LayerNorm,
@@ -141,7 +141,7 @@ class MLPNetwork(nn.Module):
         return outputs
 
 
-@register_network(MLPSpace)
+@register_network(MLPSpace, axes=1)
 def _build(architecture: Architecture, options: NetworkOptions) -> nn.Module:
     space = architecture.space
     assert isinstance(space, MLPSpace)

@@ -63,7 +63,7 @@ def test_modes_are_restored_after_an_error() -> None:
 
 @pytest.mark.parametrize("shape", [(8, 8), (3, 8, 0), (1, 3, 8, 8), (3.0, 8, 8)])
 def test_shape_is_checked(shape: Any) -> None:
-    with pytest.raises(ValueError, match="`image_shape` is"):
+    with pytest.raises(ValueError, match="`input_shape` is"):
         count_macs(Small(), shape)
 
 
