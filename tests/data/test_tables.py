@@ -58,11 +58,9 @@ def test_columns_are_standardised_by_the_training_rows_alone(write: Write) -> No
     ]
     train = data.train.inputs.double()
     assert train.dtype == torch.float64 and data.train.inputs.shape == (64, 5)
-    torch.testing.assert_close(
-        train[:, [0, 4]].mean(0), torch.zeros(2).double(), atol=1e-6, rtol=0
-    )
-    ones = torch.ones(2).double()
-    torch.testing.assert_close(train[:, [0, 4]].std(0, correction=0), ones, atol=1e-6, rtol=0)
+    numbers = train[:, [0, 4]]
+    assert float(numbers.mean(0).abs().max()) < 1e-6
+    assert float((numbers.std(0, correction=0) - 1).abs().max()) < 1e-6
     assert abs(float(data.validation.inputs[:, 0].mean())) > 1e-3  # by the others' mean
     assert sorted(data.columns[1].categories) == ["Aalen", "Jena", "Ulm"]  # type: ignore[union-attr]
     assert torch.equal(data.train.inputs[:, 1:4].sum(1), torch.ones(64))
@@ -206,11 +204,7 @@ def spoiled(**changes: Any) -> dict[str, Any]:
         (spoiled(price=[2.5] * 100), {}, "target 'price' .* has only one value, .*2.5"),
         (spoiled(price=[None, *range(99)]), {}, "is missing in 1 of its 100 rows, first in row 0"),
         (spoiled(area=[None] * 100), {}, "column 'area' .* no value in any of the 64 training"),
-        (
-            spoiled(town=[f"street {n}" for n in range(200)][:100]),
-            {"max_categories": 50},
-            "64 diff",
-        ),
+        (spoiled(town=[f"road {n}" for n in range(100)]), {"max_categories": 50}, "has 64 diff"),
         (spoiled(price=["a", "b", "c", "d"] * 25), {"train_size": 3}, "none of the classes"),
     ],
 )
