@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from optuna_nas.measures.cost_table import CostTable, read_cost_table
     from optuna_nas.measures.goals import Goals, Learned, MeasureLike
     from optuna_nas.measures.latency import time_networks
     from optuna_nas.measures.measure import Measure, Reading
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MEASURES",
+    "CostTable",
     "Goals",
     "Learned",
     "Measure",
@@ -25,12 +27,14 @@ __all__ = [
     "Measurements",
     "Reading",
     "Timing",
+    "read_cost_table",
     "time_in_turns",
     "time_networks",
 ]
 
 _MODULES = {
     "MEASURES": "names",
+    "CostTable": "cost_table",
     "Goals": "goals",
     "Learned": "goals",
     "Measure": "measure",
@@ -38,6 +42,7 @@ _MODULES = {
     "Measurements": "measurements",
     "Reading": "measure",
     "Timing": "timing",
+    "read_cost_table": "cost_table",
     "time_in_turns": "timing",
     "time_networks": "latency",
 }

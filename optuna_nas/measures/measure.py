@@ -48,6 +48,8 @@ class Measure:
         unit: The unit, as it stands behind a number; empty for counts.
         direction: Whether less or more of it is better: `"minimize"` or `"maximize"`.
         summary: What it is, in a few words.
+        additive: Whether that of a network is the sum over its parts, so that a table of what
+            operations cost makes sense.
         trained: Whether it depends on what was learnt. What does not is measured before the
             training, so that a network over a limit need not be trained.
 
@@ -63,6 +65,7 @@ class Measure:
     unit: str = ""
     direction: Literal["minimize", "maximize"] = "minimize"
     summary: str = ""
+    additive: bool = True
     trained: bool = False
 
     def __post_init__(self) -> None:

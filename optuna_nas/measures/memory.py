@@ -88,4 +88,6 @@ def _tensors(tree: Any) -> Iterator[torch.Tensor]:
     return (leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor))
 
 
-MEMORY = Measure("memory", _memory, unit="bytes", summary="peak memory of activations")
+MEMORY = Measure(
+    "memory", _memory, unit="bytes", summary="peak memory of activations", additive=False
+)
