@@ -39,6 +39,15 @@ def checked_positive(argument: str, value: float, *, infinite: bool = False) -> 
     return float(value)
 
 
+def checked_clip(argument: str, value: float) -> float:
+    """Return the value if it is a positive number, or infinite: the largest norm of a gradient.
+
+    Raises:
+        ValueError: It is not.
+    """
+    return checked_positive(argument, value, infinite=True)
+
+
 def checked_share(argument: str, value: float) -> float:
     """Return the value if it is a number from 0 to below 1.
 

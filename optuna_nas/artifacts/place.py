@@ -1,7 +1,8 @@
 """A place for the files of searches, and one file there.
 
     files/<artifact id>                          what trials publish, and `optuna-dashboard` serves
-    checkpoints/<study>/trial-<n>.safetensors    trainings that are under way
+    checkpoints/<study>/trial-<n>.safetensors    trainings that are under way, and what their
+    checkpoints/<study>/trial-<n>.<part>.safetensors    finished parts have found
     weights/<study>/trial-<n>.safetensors        the best trials' final weights
 
 `<study>` is the study's name made safe for any file system, with eight digits of its hash behind
@@ -107,16 +108,17 @@ class ArtifactPlace(ABC):
             ValueError: They cannot; the message says why.
         """
 
-    def checkpoint(self, study_name: str, number: int) -> StoredFile:
-        """The checkpoint of the trial that was first started as `number`."""
-        return self.file(f"checkpoints/{folder_name(study_name)}/{_trial_file(number)}")
+    def checkpoint(self, study_name: str, number: int, part: str = "") -> StoredFile:
+        """The checkpoint of the trial that was first started as `number`, or a part of it."""
+        return self.file(f"checkpoints/{folder_name(study_name)}/{_trial_file(number, part)}")
 
     def weights(self, study_name: str, number: int) -> StoredFile:
         """The final weights of trial `number`."""
         return self.file(f"weights/{folder_name(study_name)}/{_trial_file(number)}")
 
 
-def _trial_file(number: int) -> str:
+def _trial_file(number: int, part: str = "") -> str:
     if type(number) is not int or number < 0:
         raise ValueError(f"{number!r} is no number of a trial.")
-    return f"trial-{number}.safetensors"
+    named = f".{part.replace(' ', '-')}" if part else ""
+    return f"trial-{number}{named}.safetensors"

@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from optuna_nas._options import option
     from optuna_nas.methods.bilevel import Unrolled, architecture_gradient
     from optuna_nas.methods.edge_nes import (
         ArchitectureHypernetwork,
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from optuna_nas.methods.engine import Engine
     from optuna_nas.methods.execution import AllOperations, PartialChannels, SampledOperations
     from optuna_nas.methods.method import Method, free_parameters
-    from optuna_nas.methods.options import option
     from optuna_nas.methods.parameters import ArchitectureParameters
     from optuna_nas.methods.presets import METHODS
     from optuna_nas.methods.relaxation import (
@@ -48,7 +48,6 @@ _MODULES = {
     "engine": ("Engine",),
     "execution": ("AllOperations", "PartialChannels", "SampledOperations"),
     "method": ("Method", "free_parameters"),
-    "options": ("option",),
     "parameters": ("ArchitectureParameters",),
     "presets": ("METHODS",),
     "relaxation": ("GumbelSoftmax", "HardGumbel", "Relaxation", "Sigmoid", "Softmax"),
@@ -57,7 +56,8 @@ _MODULES = {
     "steps": ("Bilevel",),
     "trajectory": ("Trajectory",),
 }
-_HOME = {name: module for module, names in _MODULES.items() for name in names}
+_HOME = {n: f"optuna_nas.methods.{module}" for module, names in _MODULES.items() for n in names}
+_HOME["option"] = "optuna_nas._options"
 
 __all__ = [
     "METHODS",
@@ -93,7 +93,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import optuna_nas._trains  # noqa: F401 (before torch is imported)
 
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    return getattr(importlib.import_module(_HOME[name]), name)
 
 
 def __dir__() -> list[str]:

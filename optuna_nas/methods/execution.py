@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from optuna_nas._checks import checked_integer
-from optuna_nas.methods.options import option
+from optuna_nas._options import check_options, option
 
 if TYPE_CHECKING:
     import torch
@@ -67,4 +66,4 @@ class PartialChannels(AllOperations):
     )
 
     def __post_init__(self) -> None:
-        checked_integer("partial_channels", self.partial_channels)
+        check_options(self)

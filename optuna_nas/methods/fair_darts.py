@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from optuna_nas._checks import checked_positive
+from optuna_nas._options import check_options, option
 from optuna_nas.methods.method import Method
-from optuna_nas.methods.options import option
 from optuna_nas.methods.relaxation import Sigmoid
 from optuna_nas.methods.schedule import Schedule
 
@@ -43,10 +43,12 @@ class ZeroOneLoss:
         ValueError: It is not positive.
     """
 
-    zero_one_weight: float = option(10.0, "Weight of the zero-one loss.", tunable=True)
+    zero_one_weight: float = option(
+        10.0, "Weight of the zero-one loss.", check=checked_positive, tunable=True
+    )
 
     def __post_init__(self) -> None:
-        checked_positive("zero_one_weight", self.zero_one_weight)
+        check_options(self)
 
     def __call__(
         self,

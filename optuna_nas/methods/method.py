@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from optuna_nas._options import Option, option, options_of
 from optuna_nas.methods.execution import AllOperations, Execution
-from optuna_nas.methods.options import Option, option, options_of
 from optuna_nas.methods.relaxation import Relaxation, Softmax
 from optuna_nas.methods.schedule import Schedule
 from optuna_nas.methods.selection import Selection, Strongest

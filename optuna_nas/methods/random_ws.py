@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from optuna_nas._checks import checked_integer
+from optuna_nas._options import check_options, option
 from optuna_nas.methods.execution import SampledOperations
 from optuna_nas.methods.method import Method
-from optuna_nas.methods.options import option
 from optuna_nas.methods.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class BestOfRandom:
     finalists: int = option(10, "How many of them are measured on all images.", minimum=1)
 
     def __post_init__(self) -> None:
-        checked_integer("candidates", self.candidates)
+        check_options(self)
         checked_integer("finalists", self.finalists, 1, self.candidates)
 
     def __call__(self, search: Engine) -> Architecture:

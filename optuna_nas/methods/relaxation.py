@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from optuna_nas._checks import checked_positive
-from optuna_nas.methods.options import option
+from optuna_nas._options import check_options, option
 
 if TYPE_CHECKING:
     import torch
@@ -70,15 +70,19 @@ class GumbelSoftmax:
         ValueError: A temperature is not positive.
     """
 
-    temperature: float = option(1.0, "Temperature of the samples in the beginning.", tunable=True)
+    temperature: float = option(
+        1.0, "Temperature of the samples in the beginning.", check=checked_positive, tunable=True
+    )
     final_temperature: float | None = option(
-        None, "What it falls or rises to linearly.", kind=float, tunable=True
+        None,
+        "What it falls or rises to linearly.",
+        kind=float,
+        check=checked_positive,
+        tunable=True,
     )
 
     def __post_init__(self) -> None:
-        checked_positive("temperature", self.temperature)
-        if self.final_temperature is not None:
-            checked_positive("final_temperature", self.final_temperature)
+        check_options(self)
 
     def weights(
         self, logits: torch.Tensor, generator: torch.Generator, progress: float

@@ -19,8 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from optuna_nas._checks import checked_integer
-from optuna_nas.methods.options import option
+from optuna_nas._options import check_options, option
 from optuna_nas.methods.random_ws import RANDOM_WS
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ class BySampler:
     sampler: Callable[[int], BaseSampler] = regularized_evolution
 
     def __post_init__(self) -> None:
-        checked_integer("evaluations", self.evaluations)
+        check_options(self)
 
     def __call__(self, search: Engine) -> Architecture:
         """Let the sampler propose, measure and choose."""

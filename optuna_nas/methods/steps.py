@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from optuna_nas._checks import checked_integer, checked_positive
-from optuna_nas.methods.options import option
+from optuna_nas._checks import checked_positive
+from optuna_nas._options import check_options, option
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,25 +27,24 @@ class Bilevel:
     """
 
     order: int = option(
-        1, "1, or 2 to look one step of the weights ahead.", minimum=1, tunable=True
+        1, "1, or 2 to look one step of the weights ahead.", minimum=1, maximum=2, tunable=True
     )
     xi: float | None = option(
         None,
         "How far order 2 looks ahead; the learning rate if unset.",
         kind=float,
+        check=checked_positive,
         tunable=True,
         needs=("order", 2),
     )
 
     def __post_init__(self) -> None:
-        checked_integer("order", self.order, 1, 2)
-        if self.xi is not None:
-            checked_positive("xi", self.xi)
-            if self.order == 1:
-                raise ValueError(
-                    f"`xi` is {self.xi!r}, but `order` is {self.order!r}; allowed is None, or "
-                    "`order=2`: the first order does not look ahead."
-                )
+        check_options(self)
+        if self.xi is not None and self.order == 1:
+            raise ValueError(
+                f"`xi` is {self.xi!r}, but `order` is {self.order!r}; allowed is None, or "
+                "`order=2`: the first order does not look ahead."
+            )
 
     def __call__(self, search: Engine, batch: Batch) -> None:
         """Move the architecture along its gradient at a batch of held-out images."""

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
-from optuna_nas._choices import choose
+from optuna_nas._options import preset_values
 from optuna_nas.methods import METHODS, Method
 from optuna_nas.objectives.tunables import extremes
 from optuna_nas.spaces.base import suggest_parameter
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
-
-
-_PRESETS: Mapping[str, Callable[[Method], Method]] = {
-    "published": lambda method: method,
-    "small": lambda method: method.with_options(**method.small),
-}
 
 
 class MethodChoice:
@@ -48,7 +42,7 @@ class MethodChoice:
     ) -> None:
         self._method = method
         self._options = dict(options)
-        found = [choose("preset", preset, _PRESETS)(m) for m in _methods(method)]
+        found = [m.with_options(**preset_values(m, preset)) for m in _methods(method)]
         known = {name for m in found for name in m.options}
         if unknown := sorted(options.keys() - known):
             raise ValueError(

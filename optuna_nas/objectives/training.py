@@ -20,6 +20,7 @@ from optuna_nas.trials.divergence import DivergedError
 
 if TYPE_CHECKING:
     from optuna_nas.data import Split
+    from optuna_nas.objectives.options import TrainingOptions
     from optuna_nas.tasks import Measured, Score, Task
 
 _WARMUP_SHARE = 0.1
@@ -33,45 +34,38 @@ class Trainer:
         network: The network, on its device.
         train: The training examples, on the same device.
         task: What is learnt: its loss, and what is done to each batch.
-        epochs: The epochs of the whole training; the schedule depends on them.
-        batch_size: Examples of a step.
-        learning_rate: The peak of the schedule.
-        momentum: Nesterov momentum of SGD.
-        weight_decay: L2 penalty on all parameters.
-        gradient_clip: The largest norm of the gradient.
+        options: How; the schedule depends on how many epochs there are.
         generator: Source of shuffling and augmentation, on the CPU.
+        drop_path_probability: That of the last epoch, for a network with paths to drop.
     """
 
     def __init__(
         self,
         network: nn.Module,
         train: Split,
-        *,
         task: Task,
-        epochs: int,
-        batch_size: int,
-        learning_rate: float,
-        momentum: float,
-        weight_decay: float,
-        gradient_clip: float,
+        options: TrainingOptions,
         generator: torch.Generator,
+        *,
+        drop_path_probability: float = 0.0,
     ) -> None:
         self._network = network
         self._train = train
         self._task = task
-        self._batch_size = min(batch_size, len(train))
+        self._options = options
+        self._batch_size = min(options.batch_size, len(train))
         whole, rest = divmod(len(train), self._batch_size)
-        self._steps = epochs * (whole + (rest > 1))  # a last batch of one is left out
-        self._peak = learning_rate
-        self._gradient_clip = gradient_clip
+        self._steps_per_epoch = whole + (rest > 1)  # a last batch of one is left out
+        self._steps = options.epochs * self._steps_per_epoch
         self._generator = generator
+        self._drop_path_probability = drop_path_probability
         self._step = 0
         self._optimizer = torch.optim.SGD(
             network.parameters(),
-            lr=learning_rate,
-            momentum=momentum,
-            weight_decay=weight_decay,
-            nesterov=momentum > 0,
+            lr=options.learning_rate,
+            momentum=options.momentum,
+            weight_decay=options.weight_decay,
+            nesterov=options.momentum > 0,
         )
 
     def train_epoch(self) -> float:
@@ -84,6 +78,10 @@ class Trainer:
             DivergedError: The loss is not finite.
         """
         self._network.train()
+        if self._drop_path_probability:
+            share = self._step // self._steps_per_epoch / self._options.epochs
+            probability = share * self._drop_path_probability
+            self._network.drop_path_probability = probability  # type: ignore[assignment]
         total, count = 0.0, 0
         for inputs, targets in batches(self._train, self._batch_size, self._generator):
             for group in self._optimizer.param_groups:
@@ -93,7 +91,7 @@ class Trainer:
             self._optimizer.zero_grad()
             if loss.requires_grad:  # a network without live parameters cannot learn
                 loss.backward()  # type: ignore[no-untyped-call]
-                nn.utils.clip_grad_norm_(self._network.parameters(), self._gradient_clip)
+                nn.utils.clip_grad_norm_(self._network.parameters(), self._options.gradient_clip)
                 self._optimizer.step()
             self._step += 1
             total += float(loss.detach()) * len(targets)
@@ -130,11 +128,12 @@ class Trainer:
         )
 
     def _learning_rate(self) -> float:
+        peak = self._options.learning_rate
         warmup = max(round(_WARMUP_SHARE * self._steps), 1)
         if self._step < warmup:
-            return self._peak * (self._step + 1) / warmup
+            return peak * (self._step + 1) / warmup
         progress = (self._step - warmup) / max(self._steps - warmup, 1)
-        return self._peak * (1 + math.cos(math.pi * min(progress, 1.0))) / 2
+        return peak * (1 + math.cos(math.pi * min(progress, 1.0))) / 2
 
 
 def evaluate(network: nn.Module, split: Split, score: Score) -> Measured:

@@ -9,11 +9,14 @@ if TYPE_CHECKING:
     from optuna_nas.trials.leftovers import sweep
     from optuna_nas.trials.recovery import Unclaimed, queued_if_interrupted, recover_interrupted
     from optuna_nas.trials.run import TrialRun
+    from optuna_nas.trials.stages import Stage, Stages
     from optuna_nas.trials.states import CorruptStateError
     from optuna_nas.trials.weights import load_weights
 
 __all__ = [
     "CorruptStateError",
+    "Stage",
+    "Stages",
     "TrialRun",
     "Unclaimed",
     "load_weights",
@@ -24,6 +27,8 @@ __all__ = [
 
 _HOMES = {
     "CorruptStateError": "states",
+    "Stage": "stages",
+    "Stages": "stages",
     "TrialRun": "run",
     "Unclaimed": "recovery",
     "load_weights": "weights",

@@ -24,7 +24,9 @@ from optuna_nas.trials.weights import kept_trials
 
 __all__ = ["sweep"]
 
-_FILE = re.compile(r"(?P<half>\.)?trial-(?P<number>\d{1,15})\.safetensors(?(half)\.\w+\.tmp)")
+_FILE = re.compile(
+    r"(?P<half>\.)?trial-(?P<number>\d{1,15})(\.[\w-]+)?\.safetensors(?(half)\.\w+\.tmp)"
+)
 _ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 

@@ -25,6 +25,7 @@ from __future__ import annotations
 import json
 import numbers
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -76,6 +77,7 @@ class TrialRun:
             checkpoint made under another fingerprint is refused.
 
     Attributes:
+        trial: The trial.
         curve: The values reported so far, by epoch.
         origin: The number of the trial that started this training: another than the trial's own if
             it continues an interrupted one. Seed by it, and both go the same way.
@@ -98,11 +100,12 @@ class TrialRun:
             raise TypeError(f"fingerprint must hold JSON values only: {error}.") from error
         self.curve: Curve = {}
         self.origin: int = trial.number
-        self._trial = trial
+        self.trial = trial
         self._live = trial if isinstance(trial, optuna.Trial) else None
         place = None if artifacts is None else open_artifacts(artifacts)
         self._place = place if self._live else None
         self._checkpoint: Checkpoint | None = None
+        self._parts: dict[str, Checkpoint] = {}
         self._finished = False
         self._known_epochs: frozenset[int] = frozenset()
         if self._live is not None:
@@ -139,7 +142,7 @@ class TrialRun:
             ValueError: If `epoch` is negative.
         """
         self._record(float(value), epoch)
-        if not self._is_multi_objective and self._trial.should_prune():
+        if not self._is_multi_objective and self.trial.should_prune():
             raise optuna.TrialPruned(f"Pruned after report {epoch + 1}, with value {value:.6g}.")
 
     def log(self, **values: Any) -> None:
@@ -152,11 +155,11 @@ class TrialRun:
             TypeError: If a value is no number; none is stored then.
         """
         for name, number in {name: _number(name, value) for name, value in values.items()}.items():
-            self._trial.set_user_attr(name, number)
+            self.trial.set_user_attr(name, number)
 
     def recall(self, name: str) -> float | None:
         """The number that :meth:`log` stored, also before an interruption; None if it did not."""
-        return read_number(self._trial.user_attrs, name)
+        return read_number(self.trial.user_attrs, name)
 
     def constrain(self, name: str, excess: float) -> None:
         """Set a constraint of the trial, which is met up to zero; one that is set stays.
@@ -165,21 +168,23 @@ class TrialRun:
             name: What is constrained.
             excess: By how much it exceeds what is allowed.
         """
-        if name not in self._trial.constraints:
-            self._trial.set_constraint(name, excess)
+        if name not in self.trial.constraints:
+            self.trial.set_constraint(name, excess)
 
-    def checkpoint(self, state: Mapping[str, Any]) -> None:
+    def checkpoint(self, state: Mapping[str, Any], *, part: str = "") -> None:
         """Save the state of the training, in place of the one before.
 
         Args:
             state: A tree of dicts, lists, tuples, tensors, numbers, strings, booleans and None.
+            part: A name, if this is a part of the state that is saved once, in a file of its own.
 
         Raises:
             TypeError: If the state holds anything else.
         """
-        if self._checkpoint is not None:
+        checkpoint = self._part(part)
+        if checkpoint is not None:
             with held_back():
-                self._checkpoint.save(state, self.curve)
+                checkpoint.save(state, self.curve)
         check_interrupted()
 
     def restore(self) -> dict[str, Any] | None:
@@ -190,18 +195,29 @@ class TrialRun:
         """
         found = None if self._checkpoint is None else self._checkpoint.load()
         if found is None:
-            if RESUMED_ATTR in self._trial.user_attrs:  # inherited from an earlier retry
-                self._trial.set_user_attr(RESUMED_ATTR, None)
+            if RESUMED_ATTR in self.trial.user_attrs:  # inherited from an earlier retry
+                self.trial.set_user_attr(RESUMED_ATTR, None)
             return None
         state, curve = found
         for epoch, value in curve.items():
             self._record(value, epoch)
         self._known_epochs |= frozenset(curve)
         last = max(curve, default=None)
-        self._trial.set_user_attr(RESUMED_ATTR, last)
+        self.trial.set_user_attr(RESUMED_ATTR, last)
         reports = 0 if last is None else last + 1
-        _logger.info(f"Trial {self._trial.number} goes on after report {reports}.")
+        _logger.info(f"Trial {self.trial.number} goes on after report {reports}.")
         return state
+
+    def start_over(self) -> None:
+        """Forget what :meth:`restore` returned: it cannot be gone on from."""
+        self.curve.clear()
+        self.trial.set_user_attr(RESUMED_ATTR, None)
+
+    def restore_part(self, part: str) -> dict[str, Any] | None:
+        """Return a part that was saved under this name; None if it cannot be read."""
+        checkpoint = self._part(part)
+        found = None if checkpoint is None else checkpoint.load()
+        return None if found is None else found[0]
 
     def publish(self, name: str, content: str | bytes | go.Figure) -> str | None:
         """Attach a file to the trial; the dashboard shows it. Publishing a name again replaces it.
@@ -222,7 +238,7 @@ class TrialRun:
         try:
             return publish(self._place, self._live, name, content)
         except OSError as error:
-            _logger.warning(f"Trial {self._trial.number}: cannot publish {name!r}: {error}")
+            _logger.warning(f"Trial {self.trial.number}: cannot publish {name!r}: {error}")
             return None
 
     def finish(
@@ -265,7 +281,7 @@ class TrialRun:
         try:
             keep_weights(self._place, self._live, values, weights, keep=keep)
         except OSError as error:
-            _logger.warning(f"Trial {self._trial.number}: cannot keep its weights: {error}")
+            _logger.warning(f"Trial {self.trial.number}: cannot keep its weights: {error}")
 
     def __enter__(self) -> TrialRun:
         return self
@@ -278,11 +294,11 @@ class TrialRun:
     ) -> None:
         if isinstance(error, KeyboardInterrupt):
             with held_back():
-                queue_interrupted(self._trial)
+                queue_interrupted(self.trial)
                 if self._finished:
                     self._drop_checkpoint()
             return
-        with queued_if_interrupted(self._trial), held_back():
+        with queued_if_interrupted(self.trial), held_back():
             if isinstance(error, Exception):
                 # Optuna keeps neither the message of a pruned trial nor that of an error.
                 self._say_why(error)
@@ -296,16 +312,26 @@ class TrialRun:
         if not isinstance(error, optuna.TrialPruned):
             reason = reason or type(error).__name__
         if reason:
-            self._trial.set_user_attr(REASON_ATTR, reason[:_LONGEST_REASON])
+            self.trial.set_user_attr(REASON_ATTR, reason[:_LONGEST_REASON])
 
     def _remember(self, values: Sequence[float] | None) -> None:
         if self._live is not None:
             remember_outcome(self._live, values)
         self._finished = True
 
+    def _part(self, name: str) -> Checkpoint | None:
+        """The checkpoint itself, or the file of a part of it."""
+        if not name or self._checkpoint is None or self._place is None or self._live is None:
+            return self._checkpoint
+        if name not in self._parts:
+            file = self._place.checkpoint(self._live.study.study_name, self.origin, name)
+            self._parts[name] = replace(self._checkpoint, file=file)
+        return self._parts[name]
+
     def _drop_checkpoint(self) -> None:
-        if self._checkpoint is not None:
-            self._checkpoint.remove()
+        for checkpoint in (*self._parts.values(), self._checkpoint):
+            if checkpoint is not None:
+                checkpoint.remove()
 
     @property
     def _is_multi_objective(self) -> bool:
@@ -317,9 +343,9 @@ class TrialRun:
             raise ValueError(f"{epoch=} must not be negative.")
         self.curve[epoch] = value
         if self._is_multi_objective:
-            self._trial.set_user_attr(CURVE_ATTR, [list(point) for point in self.curve.items()])
+            self.trial.set_user_attr(CURVE_ATTR, [list(point) for point in self.curve.items()])
         elif epoch not in self._known_epochs:
-            self._trial.report(value, epoch)
+            self.trial.report(value, epoch)
 
 
 def _number(name: str, value: Any) -> bool | int | float:

@@ -216,9 +216,9 @@ def test_the_parts_of_the_training_images_are_disjoint_and_stratified(
     objective = Darts(
         NASBench201Space(), digits, channels=2, cells=1, held_out=0.25, artifacts=None
     )
-    train, held_out, validation = objective._on_device
+    train, held_out = objective._parts
     assert (len(train), len(held_out)) == (862, 288)
-    assert validation.labels is digits.validation.labels
+    assert objective._on_device.validation is digits.validation
     counts = torch.bincount(held_out.labels)
     assert int(counts.min()) >= 26 and int(counts.max()) <= 31
     images = torch.cat([train.images, held_out.images]).flatten(1)

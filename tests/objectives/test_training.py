@@ -10,8 +10,9 @@ from torch import nn
 
 from optuna_nas.data import ImageSplit
 from optuna_nas.data.augmentation import Augmentation
+from optuna_nas.objectives.options import TrainingOptions
 from optuna_nas.objectives.training import Trainer, evaluate
-from optuna_nas.tasks import ACCURACY
+from optuna_nas.tasks import ACCURACY, Task
 from optuna_nas.trials.divergence import DivergedError
 from tests.classifying import classifying
 
@@ -37,18 +38,13 @@ class Unlearned(nn.Module):
         self.unused = nn.Parameter(torch.ones(3))
 
 
-def trainer(network: nn.Module, train: ImageSplit, **options: Any) -> Trainer:
-    settings: dict[str, Any] = {
-        "epochs": 1,
-        "batch_size": 10,
-        "learning_rate": 0.1,
-        "momentum": 0.9,
-        "weight_decay": 0.0,
-        "task": classifying(),
-        "gradient_clip": 5.0,
-        "generator": torch.Generator().manual_seed(0),
-    }
-    return Trainer(network, train, **settings | options)
+def trainer(
+    network: nn.Module, train: ImageSplit, task: Task | None = None, **options: Any
+) -> Trainer:
+    settings: dict[str, Any] = {"epochs": 1, "batch_size": 10, "weight_decay": 0.0}
+    chosen = TrainingOptions(**settings | options)
+    generator = torch.Generator().manual_seed(0)
+    return Trainer(network, train, task or classifying(), chosen, generator)
 
 
 def learning_rates(count: int, *, epochs: int, batch_size: int, peak: float = 0.1) -> list[float]:

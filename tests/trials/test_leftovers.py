@@ -74,7 +74,7 @@ def test_failed_trials(
     study: optuna.Study, tmp_path: Path, history: range, reason: str | None, left: list[str]
 ) -> None:
     run = begin(study, tmp_path)
-    trial = run._trial
+    trial = run.trial
     assert isinstance(trial, optuna.Trial)
     trial.storage.set_trial_system_attr(trial._trial_id, "retry_history", [9 + n for n in history])
     assert WORKER_ATTR in study.trials[0].system_attrs

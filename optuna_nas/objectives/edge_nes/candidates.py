@@ -14,10 +14,10 @@ from optuna_nas.ensembles import accuracy, mean_probabilities
 from optuna_nas.networks import count_parameters
 from optuna_nas.objectives.edge_nes.images import Images
 from optuna_nas.objectives.edge_nes.settings import TrainingSettings
-from optuna_nas.objectives.edge_nes.stages import Stage, Stages
 from optuna_nas.objectives.training import Trainer, probabilities
 from optuna_nas.spaces import Architecture
 from optuna_nas.tasks import Task
+from optuna_nas.trials import Stage, Stages
 
 
 @dataclass(frozen=True)
@@ -59,18 +59,7 @@ class CandidateTraining:
 
         def prepare(generator: torch.Generator) -> Stage:
             network = self.build(architecture, generator).to(self.device)
-            trainer = Trainer(
-                network,
-                images.train,
-                task=self.task,
-                epochs=settings.epochs,
-                batch_size=settings.batch_size,
-                learning_rate=settings.learning_rate,
-                momentum=settings.momentum,
-                weight_decay=settings.weight_decay,
-                gradient_clip=settings.gradient_clip,
-                generator=generator,
-            )
+            trainer = Trainer(network, images.train, self.task, settings, generator)
 
             def value() -> float:
                 """The accuracy of the ensemble of all candidates so far."""
@@ -92,7 +81,7 @@ class CandidateTraining:
 
             return Stage(trainer, value, result)
 
-        return self.stages.train(f"candidate {number}", "training", settings.epochs, prepare)
+        return self.stages.once(f"candidate {number}", "training", settings.epochs, prepare)
 
 
 def joined_weights(members: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:

@@ -28,7 +28,6 @@ import torch
 
 from optuna_nas.artifacts import ArtifactPlace
 from optuna_nas.data import ImageData
-from optuna_nas.objectives.cell_cnn import ARTIFACTS
 from optuna_nas.objectives.edge_nes.ensemble_search import EnsembleSearch
 from optuna_nas.objectives.edge_nes.members import HypernetworkMembers
 from optuna_nas.objectives.edge_nes.settings import (
@@ -36,6 +35,7 @@ from optuna_nas.objectives.edge_nes.settings import (
     SupernetSettings,
     TrainingSettings,
 )
+from optuna_nas.objectives.options import ARTIFACTS
 from optuna_nas.spaces import EdgeNESSpace, SearchSpace
 
 

@@ -35,6 +35,7 @@ arXiv:2006.08573.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,7 +49,6 @@ from optuna_nas.artifacts import ArtifactPlace, open_artifacts
 from optuna_nas.data import ImageData, load_images
 from optuna_nas.data.few import warn_of_few
 from optuna_nas.networks import EnsembleNetwork, build_network, count_macs
-from optuna_nas.objectives.cell_cnn import ARTIFACTS
 from optuna_nas.objectives.devices import usable_device
 from optuna_nas.objectives.directions import check_directions
 from optuna_nas.objectives.edge_nes.candidates import CandidateTraining, joined_weights
@@ -57,11 +57,11 @@ from optuna_nas.objectives.edge_nes.members import MemberSource
 from optuna_nas.objectives.edge_nes.outcome import Outcome
 from optuna_nas.objectives.edge_nes.search import Search, check_supernet
 from optuna_nas.objectives.edge_nes.settings import TrainingSettings
-from optuna_nas.objectives.edge_nes.stages import Stages
+from optuna_nas.objectives.options import ARTIFACTS
 from optuna_nas.objectives.search_parts import part_sizes
 from optuna_nas.spaces import SearchSpace, remember_space
 from optuna_nas.tasks import image_classification
-from optuna_nas.trials import TrialRun, load_weights
+from optuna_nas.trials import Stages, TrialRun, load_weights
 from optuna_nas.trials.divergence import DivergedError
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ class EnsembleSearch:
             "data": self.data.describe(),
             "members": repr(self.members),
             "size": self.size,
-            "training": self.training.describe(),
+            "training": asdict(self.training),
             "held_out": self.held_out,
             **self.task.settings,
             "seed": self.seed,
@@ -256,7 +256,6 @@ class EnsembleSearch:
         members = [trained[number] for number in outcome.chosen]
         run.log(
             parameters=sum(member["parameters"] for member in members),
-            seconds=sum(stages.seconds.values()),
             **self.data.measured_on,
         )
         outcome.publish(trial, run)

@@ -20,11 +20,11 @@ from optuna_nas.methods.darts import DARTS
 from optuna_nas.methods.edge_nes import EDGE_NES
 from optuna_nas.objectives.edge_nes.images import Images
 from optuna_nas.objectives.edge_nes.settings import HypernetworkSettings, SupernetSettings
-from optuna_nas.objectives.edge_nes.stages import Stage, Stages
 from optuna_nas.objectives.training import evaluate
 from optuna_nas.spaces import Architecture, SearchSpace
 from optuna_nas.supernets import Supernet, build_supernet
 from optuna_nas.tasks import Task
+from optuna_nas.trials import Stage, Stages
 
 _CURVE_POINTS = 41
 _DRAWS_PER_CANDIDATE = 50
@@ -84,7 +84,7 @@ class Search:
                 lambda: {"params": method.selection(engine).params},
             )
 
-        found = self.stages.train(name, "search", settings.epochs, prepare)
+        found = self.stages.once(name, "search", settings.epochs, prepare)
         return self.space.architecture(found["params"])
 
     def around(
@@ -118,7 +118,7 @@ class Search:
 
             return Stage(engine, lambda: self._score(engine), result)
 
-        found = self.stages.train("hypernetwork", "search", settings.epochs, prepare)
+        found = self.stages.once("hypernetwork", "search", settings.epochs, prepare)
         return Candidates(
             [self.space.architecture(params) for params in found["params"]],
             optimum,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
-from optuna_nas._checks import checked_integer, checked_positive, checked_share
+from optuna_nas._checks import checked_integer, checked_share
+from optuna_nas._options import check_options, documented, option
 from optuna_nas.methods import EdgePenalty, Schedule
+from optuna_nas.objectives.options import TrainingOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,45 +56,19 @@ class HypernetworkSettings(SupernetSettings):
         checked_share("margin", self.margin)
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrainingSettings:
+@documented
+@dataclass(kw_only=True)
+class TrainingSettings(TrainingOptions):
     """How the candidates of an ensemble are trained from scratch, as in `CellCNN`.
-
-    Attributes:
-        epochs: Passes over the training images.
-        batch_size: Images of a step.
-        channels: Width of the networks; None is the published one of the space.
-        cells: Depth of the networks; None is the published one of the space.
-        learning_rate: Peak of the learning rate.
-        momentum: Nesterov momentum.
-        weight_decay: L2 penalty.
-        gradient_clip: Largest norm of the gradient; infinite for none.
 
     Raises:
         ValueError: A number is out of range.
     """
 
-    epochs: int = 50
-    batch_size: int = 64
-    channels: int | None = None
-    cells: int | None = None
-    learning_rate: float = 0.1
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    gradient_clip: float = 5.0
+    epochs: int = option(50, "Passes over the training data.", minimum=1)
 
     def __post_init__(self) -> None:
-        checked_integer("epochs", self.epochs)
-        checked_integer("batch_size", self.batch_size, 2)  # batch norm needs two
-        _check_size(self.channels, self.cells)
-        checked_positive("learning_rate", self.learning_rate)
-        checked_share("momentum", self.momentum)
-        checked_share("weight_decay", self.weight_decay)
-        checked_positive("gradient_clip", self.gradient_clip, infinite=True)
-
-    def describe(self) -> dict[str, Any]:
-        """All settings as JSON values."""
-        return asdict(self)
+        check_options(self)
 
 
 def _check_size(channels: int | None, cells: int | None) -> None:
