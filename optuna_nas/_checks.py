@@ -28,6 +28,17 @@ def checked_integer(
     return int(value)
 
 
+def checked_number(argument: str, value: float) -> float:
+    """Return the value if it is a finite number.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if not _is_number(value) or not math.isfinite(value):
+        raise ValueError(f"`{argument}` is {value!r}; allowed are finite numbers.")
+    return float(value)
+
+
 def checked_positive(argument: str, value: float, *, infinite: bool = False) -> float:
     """Return the value if it is a positive number, finite unless `infinite` is allowed.
 

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 from optuna_nas.samplers._base import ArchitectureSampler, Request
 from optuna_nas.samplers._history import History, Observation
+from optuna_nas.samplers._policies import FactorizedPolicy, LSTMPolicy, Policy
+from optuna_nas.samplers._policy_gradient import PPO, PolicyUpdate
 from optuna_nas.samplers._proposal import Proposal
 from optuna_nas.samplers.bananas import BananasSampler
 from optuna_nas.samplers.evolution import RegularizedEvolutionSampler
 from optuna_nas.samplers.local_search import LocalSearchSampler
+from optuna_nas.samplers.q_learning import EpsilonSchedule, QLearningSampler
+from optuna_nas.samplers.reinforce import ReinforceSampler
 
 __all__ = [
+    "PPO",
     "ArchitectureSampler",
     "BananasSampler",
+    "EpsilonSchedule",
+    "FactorizedPolicy",
     "History",
+    "LSTMPolicy",
     "LocalSearchSampler",
     "Observation",
+    "Policy",
+    "PolicyUpdate",
     "Proposal",
+    "QLearningSampler",
     "RegularizedEvolutionSampler",
+    "ReinforceSampler",
     "Request",
 ]
