@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from optuna_nas.samplers import (
         BananasSampler,
         LocalSearchSampler,
+        QLearningSampler,
         RegularizedEvolutionSampler,
+        ReinforceSampler,
     )
 
 _MODULES = frozenset(
@@ -54,12 +56,22 @@ _MODULES = frozenset(
         "visualization",
     }
 )
-_SAMPLERS = frozenset({"BananasSampler", "LocalSearchSampler", "RegularizedEvolutionSampler"})
+_SAMPLERS = frozenset(
+    {
+        "BananasSampler",
+        "LocalSearchSampler",
+        "QLearningSampler",
+        "RegularizedEvolutionSampler",
+        "ReinforceSampler",
+    }
+)
 
 __all__ = [
     "BananasSampler",
     "LocalSearchSampler",
+    "QLearningSampler",
     "RegularizedEvolutionSampler",
+    "ReinforceSampler",
     "__version__",
     "artifacts",
     "compare",

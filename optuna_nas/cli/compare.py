@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from optuna_nas._sampler_names import SAMPLERS
 from optuna_nas.cli.mending import mendable, show_error
 from optuna_nas.cli.terminal import SafeConsole
 
@@ -36,8 +37,8 @@ def compare(
     samplers: Annotated[
         str,
         typer.Option(
-            help="Names separated by commas: bananas, evolution, local-search, random, tpe, gp, "
-            "nsgaii, a class of optuna.samplers, module:class; with arguments: "
+            help=f"Names separated by commas: {', '.join(SAMPLERS)}, gp, a class of "
+            "optuna.samplers, module:class; with arguments: "
             "bananas:batch_size=5:encoding=one_hot."
         ),
     ] = "bananas,evolution,local-search,tpe,random",

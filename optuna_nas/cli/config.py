@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optuna_nas._choices import choose
+from optuna_nas._sampler_names import SAMPLERS
 from optuna_nas.cli.named import made, named, unfit
 from optuna_nas.cli.objectives import DEFAULT_OBJECTIVE, RECIPES
 from optuna_nas.cli.pruners import PRUNERS
@@ -19,15 +20,6 @@ if TYPE_CHECKING:
 
     from optuna_nas.cli.objectives.recipe import Objective, Recipe
 __all__ = ["SAMPLERS", "Given", "SearchConfig"]
-
-SAMPLERS = {
-    "bananas": "optuna_nas.samplers:BananasSampler",
-    "evolution": "optuna_nas.samplers:RegularizedEvolutionSampler",
-    "local-search": "optuna_nas.samplers:LocalSearchSampler",
-    "nsgaii": "optuna.samplers:NSGAIISampler",
-    "random": "optuna.samplers:RandomSampler",
-    "tpe": "optuna.samplers:TPESampler",
-}
 
 _FREE = ("artifacts", "sampler", "pruner")
 """Settings that may change while a study goes on."""

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from optuna_nas._sampler_names import SAMPLERS
 from optuna_nas.cli.deletion import unless_deleted
 from optuna_nas.cli.interrupts import interruptible
 from optuna_nas.cli.mending import mendable, show_error
@@ -54,8 +55,7 @@ def search(
     sampler: Annotated[
         str | None,
         typer.Option(
-            help="bananas, evolution, local-search, nsgaii, random, tpe, or module:class."
-            + _SAMPLER,
+            help=f"{', '.join(SAMPLERS)}, or module:class.{_SAMPLER}",
             rich_help_panel=_SEARCH,
         ),
     ] = None,
@@ -224,7 +224,7 @@ def check_sampler(config: SearchConfig, objective: Objective) -> None:
             raise ValueError(
                 f"`sampler` is {config.sampler!r}, which cannot search for the "
                 f"{len(directions)} values {', '.join(objective.metric_names)} ({error}); allowed "
-                "are bananas, nsgaii, random, tpe and samplers of your own for several."
+                f"are samplers for several values: {', '.join(SAMPLERS)}, and your own."
             ) from error
 
 

@@ -20,20 +20,17 @@ import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
 
+from optuna_nas._sampler_names import SAMPLERS
+
 SamplerFactory = Callable[..., BaseSampler]
 """Called with the keyword argument `seed`."""
 
 NAMES: dict[str, str] = {
-    "bananas": "optuna_nas.samplers:BananasSampler",
+    **SAMPLERS,
     "cmaes": "optuna.samplers:CmaEsSampler",
-    "evolution": "optuna_nas.samplers:RegularizedEvolutionSampler",
     "gp": "optuna.samplers:GPSampler",
-    "local-search": "optuna_nas.samplers:LocalSearchSampler",
-    "nsgaii": "optuna.samplers:NSGAIISampler",
     "nsgaiii": "optuna.samplers:NSGAIIISampler",
     "qmc": "optuna.samplers:QMCSampler",
-    "random": "optuna.samplers:RandomSampler",
-    "tpe": "optuna.samplers:TPESampler",
 }
 _MODULES = ("optuna.samplers", "optuna_nas.samplers")
 

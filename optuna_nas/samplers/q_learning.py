@@ -16,7 +16,8 @@ arXiv 1708.05552.
 *Departures*: a step chooses a parameter, not a whole layer, so any space can be searched. The
 table is not kept but learnt again from the study's finished trials in the order they ended
 (:mod:`optuna_nas.samplers._outcomes`). Updates of one entry by several walks are made at once. The
-published schedules take thousands of trainings; by default theirs is shortened in proportion.
+published schedules take thousands of trainings, with a learning rate of .01; the default is
+shortened in proportion, with .05.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def uniform_shaping(steps: int) -> np.ndarray:
 
 def terminal_shaping(steps: int) -> np.ndarray:
     """All for the last step (MetaQNN)."""
-    return np.eye(1, steps, steps - 1)[0]
+    return np.asarray(np.eye(1, steps, steps - 1)[0])
 
 
 SHAPINGS: dict[str, Shaping] = {"terminal": terminal_shaping, "uniform": uniform_shaping}
@@ -216,7 +217,7 @@ class QLearningSampler(ArchitectureSampler):
         shaping: str | Shaping = "uniform",
         reward: str | Reward = "rank",
         initial: float = 0.5,
-        learning_rate: float = 0.01,
+        learning_rate: float = 0.05,
         discount: float = 1.0,
         replays: int = 64,
         num_bins: int = 10,

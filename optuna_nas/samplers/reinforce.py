@@ -83,7 +83,7 @@ class ReinforceSampler(ArchitectureSampler):
             better, and the violations of constraints, `n`, of the trials so far, which returns the
             reward of the last one.
         batch_size: The finished trials that the policy learns from at once.
-        learning_rate: That of Adam.
+        learning_rate: That of Adam; None is .1 for a factorised policy and .01 for others.
         entropy_weight: What the entropy of the policy, in nats, is worth in rewards.
         baseline_decay: What is left of the baseline with each reward.
         num_bins: Into how many choices the range of a number is cut.
@@ -102,7 +102,7 @@ class ReinforceSampler(ArchitectureSampler):
         update: str | PolicyUpdate = "reinforce",
         reward: str | Reward = "rank",
         batch_size: int = 4,
-        learning_rate: float = 0.01,
+        learning_rate: float | None = None,
         entropy_weight: float = 0.01,
         baseline_decay: float = 0.95,
         num_bins: int = 10,
@@ -114,6 +114,8 @@ class ReinforceSampler(ArchitectureSampler):
         self._update = update if callable(update) else choose("update", update, UPDATES)()
         self._reward = reward if callable(reward) else choose("reward", reward, REWARDS)
         self._batch_size = checked_integer("batch_size", batch_size)
+        if learning_rate is None:
+            learning_rate = 0.1 if self._policy is FactorizedPolicy else 0.01
         self._learning_rate = checked_positive("learning_rate", learning_rate)
         self._entropy_weight = entropy_weight and checked_positive(
             "entropy_weight", entropy_weight

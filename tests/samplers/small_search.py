@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from zlib import crc32
 
@@ -21,10 +22,15 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from optuna_nas.samplers import (
+    PPO,
     ArchitectureSampler,
     BananasSampler,
+    FactorizedPolicy,
     LocalSearchSampler,
+    LSTMPolicy,
+    QLearningSampler,
     RegularizedEvolutionSampler,
+    ReinforceSampler,
 )
 from optuna_nas.spaces import Architecture, CellSpace, NASBench201Space, SearchSpace
 from optuna_nas.surrogates import (
@@ -62,11 +68,32 @@ def local_search(space: SearchSpace | None = None, **options: Any) -> Architectu
     return LocalSearchSampler(space, **({"n_startup_trials": 3, "seed": 0} | options))
 
 
+def reinforce(space: SearchSpace | None = None, **options: Any) -> ArchitectureSampler:
+    arguments: dict[str, Any] = {
+        "policy": partial(LSTMPolicy, hidden=8),
+        "batch_size": 3,
+        "seed": 0,
+    }
+    return ReinforceSampler(space, **(arguments | options))
+
+
+def ppo(space: SearchSpace | None = None, **options: Any) -> ArchitectureSampler:
+    return reinforce(space, policy=FactorizedPolicy, update=PPO(epochs=3), **options)
+
+
+def q_learning(space: SearchSpace | None = None, **options: Any) -> ArchitectureSampler:
+    arguments: dict[str, Any] = {"n_exploration_trials": 6, "seed": 0}
+    return QLearningSampler(space, **(arguments | options))
+
+
 SAMPLERS: dict[str, Callable[..., ArchitectureSampler]] = {
     "bananas": bananas,
     "evolution-oldest": evolution,
     "evolution-worst": elitist,
     "local-search": local_search,
+    "q-learning": q_learning,
+    "reinforce": reinforce,
+    "reinforce-ppo": ppo,
 }
 SPACES: dict[str, Callable[[], SearchSpace]] = {
     "201": NASBench201Space,

@@ -1,4 +1,4 @@
-"""The samplers by the names that the command line and comparisons know."""
+"""The samplers by the names that the command line, and so also comparisons, know."""
 
 from __future__ import annotations
 
@@ -6,14 +6,10 @@ __all__ = ["SAMPLERS"]
 
 SAMPLERS: dict[str, str] = {
     "bananas": "optuna_nas.samplers:BananasSampler",
-    "cmaes": "optuna.samplers:CmaEsSampler",
     "evolution": "optuna_nas.samplers:RegularizedEvolutionSampler",
-    "gp": "optuna.samplers:GPSampler",
     "local-search": "optuna_nas.samplers:LocalSearchSampler",
     "nsgaii": "optuna.samplers:NSGAIISampler",
-    "nsgaiii": "optuna.samplers:NSGAIIISampler",
     "q-learning": "optuna_nas.samplers:QLearningSampler",
-    "qmc": "optuna.samplers:QMCSampler",
     "random": "optuna.samplers:RandomSampler",
     "reinforce": "optuna_nas.samplers:ReinforceSampler",
     "tpe": "optuna.samplers:TPESampler",
