@@ -4,7 +4,7 @@
     python -m benchmarks.reinforcement --benchmarks nasbench101 --nasbench101 FILE
 
 Beside them run random search, regularised evolution and BANANAS, all with their defaults. A run
-has 500 trainings; with 30 seeds of each sampler it takes about a quarter of an hour of CPU for each
+has 500 trainings; with 30 seeds of each sampler it takes a quarter of an hour of CPU for each
 benchmark. Written are, for each benchmark, `reinforcement_<benchmark>.csv` and `.md` in the folder
 of results. The published settings of the policies learn from thousands of trainings and are random
 within 500, so they are not run.
