@@ -87,11 +87,11 @@ def architecture_gradient(
     """
     if unrolled is None:
         with constant(weights):
-            return _gradients(validation_loss(), architecture)
-    ahead = _gradients(training_loss(), weights)
+            return gradients_of(validation_loss(), architecture)
+    ahead = gradients_of(training_loss(), weights)
     with _restored(weights) as saved:
         unrolled.take(weights, ahead)
-        gradients = _gradients(validation_loss(), [*architecture, *weights])
+        gradients = gradients_of(validation_loss(), [*architecture, *weights])
         direct, v = gradients[: len(architecture)], gradients[len(architecture) :]
         norm = float(torch.linalg.vector_norm(torch.stack([g.norm() for g in v])))
         if norm == 0.0:
@@ -104,14 +104,14 @@ def architecture_gradient(
                     for weight, start, direction in zip(weights, saved, v, strict=True):
                         weight.copy_(start).add_(direction, alpha=sign * epsilon)
                 for total, gradient in zip(
-                    differences, _gradients(training_loss(), architecture), strict=True
+                    differences, gradients_of(training_loss(), architecture), strict=True
                 ):
                     total.add_(gradient, alpha=sign)
     factor = unrolled.xi / (2 * epsilon)
     return [g - factor * d for g, d in zip(direct, differences, strict=True)]
 
 
-def _gradients(loss: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
+def gradients_of(loss: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
     """The gradients; zeros for parameters that the loss does not depend on."""
     if not loss.requires_grad:
         return [torch.zeros_like(p) for p in parameters]

@@ -217,6 +217,18 @@ class Engine:
         self._load_learnt(copy.deepcopy(self._snapshots[epochs]))
         self._snapshots.clear()
 
+    def branch(self, method: Method, architecture: Any, generator: torch.Generator) -> Engine:
+        """Another search on the same examples, with a copy of the supernet as it is now."""
+        return Engine(
+            method,
+            copy.deepcopy(self.supernet),
+            architecture,
+            self._train,
+            self.held_out,
+            task=self.task,
+            generator=generator,
+        )
+
     def move(self, gradients: Sequence[torch.Tensor]) -> None:
         """Move the architecture by a step of its optimiser, along a gradient of each parameter."""
         assert self._architecture_optimizer is not None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from optuna_nas.supernets import RelaxedNetwork
+from optuna_nas.supernets import RelaxedNetwork, Weights
 
 if TYPE_CHECKING:
     from optuna_nas.methods.engine import Batch, Engine
@@ -34,7 +34,7 @@ class SharedWeights:
         self.batches: list[Batch] = [(x, y) for x, y in parts if len(y) > 1]
         self.rng = np.random.default_rng(search.generator.initial_seed())
         self._supernet = search.supernet
-        self._score = search.task.score
+        self._score, self._loss = search.task.score, search.task.loss
 
     def merit(self, architecture: Architecture, batches: Sequence[Batch] | None = None) -> float:
         """The score on held-out examples, negated if less of it is better.
@@ -43,9 +43,21 @@ class SharedWeights:
             architecture: The architecture.
             batches: Some of the batches; None for all.
         """
-        weights = self._supernet.encode(architecture)
+        outputs = self._outputs(self._supernet.encode(architecture), batches)
+        return self._merit(outputs)
+
+    def merit_and_loss(self, weights: Weights) -> tuple[float, float]:
+        """The merit of given weights of the operations, and minus the mean loss."""
+        outputs = list(self._outputs(weights, None))
+        losses = [float(self._loss(found, y)) * len(y) for found, y in outputs]
+        return self._merit(outputs), -sum(losses) / sum(len(y) for _, y in outputs)
+
+    def _outputs(self, weights: Weights, batches: Sequence[Batch] | None) -> Iterator[Batch]:
         network = RelaxedNetwork(self._supernet, weights, batch_statistics=True)
-        chosen = self.batches if batches is None else batches
-        with torch.no_grad():
-            value = self._score.measure((network(x), y) for x, y in chosen).value
+        for inputs, targets in self.batches if batches is None else batches:
+            with torch.no_grad():
+                yield network(inputs), targets
+
+    def _merit(self, outputs: Iterable[Batch]) -> float:
+        value = self._score.measure(outputs).value
         return self._score.sign * value if math.isfinite(value) else -math.inf

@@ -1,4 +1,4 @@
-"""How the architecture moves."""
+"""How the architecture moves along a gradient of its loss."""
 
 from __future__ import annotations
 
@@ -69,3 +69,17 @@ class Bilevel:
                 training_loss=lambda: search.loss(batch, search.sample(noise)),
                 unrolled=unrolled,
             )
+
+
+@dataclass(frozen=True)
+class SameBatch:
+    """The architecture's step on the batch of training images: there is one level only."""
+
+    def __call__(self, search: Engine, batch: Batch) -> None:
+        """Move the architecture along its gradient at the batch."""
+        from optuna_nas.methods.bilevel import constant, gradients_of
+        from optuna_nas.supernets import frozen_statistics
+
+        with frozen_statistics(search.supernet), constant(search.weights):
+            loss = search.architecture_loss(batch, search.draw_noise())
+            search.move(gradients_of(loss, search.alphas))
