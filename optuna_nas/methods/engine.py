@@ -30,6 +30,7 @@ from torch import nn
 
 from optuna_nas.data import Split, batches
 from optuna_nas.methods.bilevel import constant
+from optuna_nas.methods.costs import CostOf, cost_of
 from optuna_nas.methods.trajectory import Trajectory
 from optuna_nas.supernets import RelaxedNetwork, Supernet, Weights, frozen_statistics
 from optuna_nas.trials.divergence import DivergedError
@@ -98,6 +99,7 @@ class Engine:
         self.records: dict[str, dict[int, float]] = {}
         self.memory: dict[str, float] = {}
         self._snapshots: dict[int, dict[str, Any]] = {}
+        self._costs: dict[str, CostOf] = {}
         self.weights = list(supernet.parameters())
         self.alphas = list(architecture.parameters())
         self.weight_optimizer = schedule.weight_optimizer(self.weights)
@@ -217,6 +219,12 @@ class Engine:
         self._load_learnt(copy.deepcopy(self._snapshots[epochs]))
         self._snapshots.clear()
 
+    def cost_of(self, costs: str) -> CostOf:
+        """What the operations cost (see `costs`), looked up once."""
+        if costs not in self._costs:
+            self._costs[costs] = cost_of(costs, self.supernet, self.task.input_shape)
+        return self._costs[costs]
+
     def branch(self, method: Method, architecture: Any, generator: torch.Generator) -> Engine:
         """Another search on the same examples, with a copy of the supernet as it is now."""
         return Engine(
@@ -272,7 +280,16 @@ class Engine:
             computed: Which operations are computed; None for those that have a weight.
         """
         inputs, targets = batch
-        return self.task.loss(self.supernet(inputs, weights, computed), targets)
+        own = {kind: w[: len(targets)] if w.ndim == 3 else w for kind, w in weights.items()}
+        return self.task.loss(self.supernet(inputs, own, computed), targets)
+
+    def merit(self, batch: Batch, weights: Weights) -> float:
+        """The score of a batch, negated if less of it is better; statistics stay as they are."""
+        inputs, targets = batch
+        network = RelaxedNetwork(self.supernet, weights, batch_statistics=True)
+        with torch.no_grad():
+            value = self.task.score.measure([(network(inputs), targets)]).value
+        return self.task.score.sign * value
 
     def architecture_loss(self, batch: Batch, noise: int) -> torch.Tensor:
         """The loss that the architecture is to minimise: that of a batch, regularised."""

@@ -51,6 +51,15 @@ class SampledOperations:
 
 
 @dataclass(frozen=True)
+class EachImage(AllOperations):
+    """All operations of all edges, with weights of their own for each image."""
+
+    def plain(self, device: torch.device) -> bool:
+        """Always: the fused execution has one weight for all images."""
+        return True
+
+
+@dataclass(frozen=True)
 class PartialChannels(AllOperations):
     """All operations on a part of the channels; the others pass.
 

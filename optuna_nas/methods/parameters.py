@@ -8,6 +8,7 @@ from functools import cache
 import torch
 from torch import nn
 
+from optuna_nas.methods.reinforce import Draws
 from optuna_nas.methods.relaxation import Relaxation
 from optuna_nas.supernets.plan import Edge
 from optuna_nas.supernets.supernet import Weights
@@ -28,6 +29,8 @@ class ArchitectureParameters(nn.Module):
         edge_weights: Whether the edges into a node have weights too, the softmax of a parameter
             each.
         generator: Where the initial parameters are drawn from, normal with deviation 0.001.
+        samples: How many samples of a random relaxation are drawn at once, one for each image of
+            a batch; None for one that all images have in common.
     """
 
     def __init__(
@@ -38,9 +41,11 @@ class ArchitectureParameters(nn.Module):
         relaxation: Relaxation,
         generator: torch.Generator,
         edge_weights: bool = False,
+        samples: int | None = None,
     ) -> None:
         super().__init__()
         self.relaxation = relaxation
+        self._samples = samples
         self._pairs = {kind: tuple(pairs) for kind, pairs in edges.items()}
 
         def draw(*shape: int) -> nn.Parameter:
@@ -61,12 +66,35 @@ class ArchitectureParameters(nn.Module):
             progress: How much of the search is over, from 0 to 1.
 
         Returns:
-            For each kind of cell `edges operations`.
+            For each kind of cell `edges operations`, or `samples edges operations`.
         """
-        return {
-            kind: self._on_edges(kind, self.relaxation.weights(logits, generator, progress))
-            for kind, logits in self.operations.items()
-        }
+        found = {}
+        for kind, logits in self.operations.items():
+            many = logits if self._samples is None else logits.expand(self._samples, -1, -1)
+            found[kind] = self._on_edges(kind, self.relaxation.weights(many, generator, progress))
+        return found
+
+    def draw(self, generator: torch.Generator, count: int) -> Draws:
+        """Draw one operation of each edge, with its softmax probability.
+
+        Args:
+            generator: Where random numbers come from, on the CPU.
+            count: How many times.
+        """
+        weights: list[dict[str, torch.Tensor]] = [{} for _ in range(count)]
+        log_probabilities: list[torch.Tensor] = []
+        entropies: list[torch.Tensor] = []
+        for kind, logits in self.operations.items():
+            logs = logits.log_softmax(dim=1)  # edges operations
+            chances = logs.detach().exp()
+            drawn = torch.multinomial(chances.cpu(), count, replacement=True, generator=generator)
+            for sample, columns in zip(weights, drawn.to(logits.device).unbind(1), strict=True):
+                sample[kind] = torch.zeros_like(chances).scatter_(1, columns[:, None], 1.0)
+            log_probabilities.append(logs.gather(1, drawn.to(logits.device)).sum(dim=0))  # count
+            entropies.append(-(chances * logs.detach()).sum().expand(count))
+        return Draws(
+            [*weights], torch.stack(log_probabilities).sum(0), torch.stack(entropies).sum(0)
+        )
 
     def strengths(self) -> dict[str, torch.Tensor]:
         """The weights to evaluate and to choose by: without chance, and without gradients."""

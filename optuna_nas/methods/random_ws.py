@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import torch
 
     from optuna_nas.methods.engine import Engine
+    from optuna_nas.methods.shared_weights import SharedWeights
     from optuna_nas.spaces import Architecture
     from optuna_nas.supernets import Supernet
 
@@ -62,13 +63,17 @@ class BestOfRandom:
         from optuna_nas.methods.shared_weights import SharedWeights
 
         shared = SharedWeights(search)
-        space = search.supernet.space
-        drawn = [space.random(shared.rng) for _ in range(self.candidates)]
+        drawn = self.drawn(search, shared)
         batch = shared.batches[int(shared.rng.integers(len(shared.batches)))]
         scores = [shared.merit(architecture, [batch]) for architecture in drawn]
         order = sorted(range(len(drawn)), key=lambda i: -scores[i])
         finalists = [drawn[i] for i in order[: self.finalists]]
         return max(finalists, key=lambda architecture: shared.merit(architecture))
+
+    def drawn(self, search: Engine, shared: SharedWeights) -> list[Architecture]:
+        """The candidates."""
+        space = search.supernet.space
+        return [space.random(shared.rng) for _ in range(self.candidates)]
 
 
 RANDOM_WS = Method(

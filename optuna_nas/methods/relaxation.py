@@ -102,6 +102,16 @@ class GumbelSoftmax:
 
 
 @dataclass(frozen=True)
+class AnnealedGumbel(GumbelSoftmax):
+    """A sample of the concrete distribution, at a temperature that falls exponentially."""
+
+    def temperature_at(self, progress: float) -> float:
+        """The temperature after this share of the training, from 0 to 1."""
+        final = self.temperature if self.final_temperature is None else self.final_temperature
+        return float(self.temperature * (final / self.temperature) ** progress)
+
+
+@dataclass(frozen=True)
 class HardGumbel(GumbelSoftmax):
     """A sample of one option, with the gradient of the concrete distribution: straight through.
 

@@ -13,6 +13,7 @@ from optuna_nas.supernets.derivation import (
 )
 from optuna_nas.supernets.edge_nes_supernet import EdgeNESSupernet
 from optuna_nas.supernets.mixture import EdgeValues, Mixture
+from optuna_nas.supernets.places import Place
 from optuna_nas.supernets.plan import Edge
 from optuna_nas.supernets.relaxed_network import RelaxedNetwork
 from optuna_nas.supernets.supernet import (
@@ -32,6 +33,7 @@ __all__ = [
     "EdgeValues",
     "MixedCell",
     "Mixture",
+    "Place",
     "RelaxedNetwork",
     "Supernet",
     "SupernetSize",

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from optuna_nas.supernets.depthwise import join_phases
-from optuna_nas.supernets.mixture import EdgeValues, Mixture
+from optuna_nas.supernets.mixture import EdgeValues, Mixture, as_factor
 from optuna_nas.supernets.plan import Edge, Plan
 from optuna_nas.supernets.views import as_images
 
@@ -144,7 +144,8 @@ class MixedCell(nn.Module):
 
         Args:
             inputs: The values of the inputs that the plan reads, `B C H W` each.
-            weights: The weight of each operation on each edge, `edges operations`.
+            weights: The weight of each operation on each edge, `edges operations`, or
+                `B edges operations`.
             plan: What is to be computed.
 
         Returns:
@@ -167,7 +168,7 @@ class MixedCell(nn.Module):
             if self.partial_channels > 1:
                 rest = self._rest(x, source)
                 for edge in live:
-                    factor = weights[edge.row].sum()
+                    factor = as_factor(weights[..., edge.row, :].sum(dim=-1))
                     passing.setdefault(edge.target, []).append(rest * factor)
         return [
             self._joined(sums[node], passing.get(node, [])) if node in sums else None

@@ -125,7 +125,8 @@ class Mixture(nn.Module):
 
         Args:
             values: The values of the node, `B C H W`.
-            weights: The weight of each operation on each edge of the cell, `edges operations`.
+            weights: The weight of each operation on each edge of the cell, `edges operations`,
+                or `B edges operations`.
             live: The edges, each with its position among those that leave the node.
 
         Returns:
@@ -148,7 +149,8 @@ class Mixture(nn.Module):
             terms = []
             for column in edge.columns:
                 term = operation(position, column)
-                terms.append(term if column in edge.whole else term * weights[edge.row, column])
+                factor = as_factor(weights[..., edge.row, column])
+                terms.append(term if column in edge.whole else term * factor)
             found.append(reduce(torch.add, terms))
         return found
 
@@ -157,3 +159,8 @@ class Mixture(nn.Module):
         results = torch.stack([as_rows(module(values), 1) for module in self.shared])  # K R 1 C
         mixed = weights[:, self._shared_columns] @ results.flatten(1)  # E R*C
         return mixed.view(self.edges, *results.shape[1:]).squeeze(2).unbind()
+
+
+def as_factor(weights: torch.Tensor) -> torch.Tensor:
+    """One weight, or one for each image `B`, as a factor of `B C H W`."""
+    return weights if weights.ndim == 0 else weights[:, None, None, None]

@@ -54,7 +54,8 @@ class Plan:
         """Find what is to be computed.
 
         Args:
-            weights: The weight of each operation on each edge, `edges operations`.
+            weights: The weight of each operation on each edge, `edges operations`, or
+                `B edges operations`.
             computed: Which operations are wanted, `edges operations`.
             edges: The edges of the cell.
             inputs: How many nodes are inputs.
@@ -72,7 +73,7 @@ class Plan:
         for position in live_edges([edges[row] for row in rows], range(inputs), outputs):
             row = rows[position]
             source, target = edges[row]
-            ones = () if weights.requires_grad else present[row]
+            ones = () if weights.requires_grad or weights.ndim == 3 else present[row]
             whole = frozenset(column for column in ones if values[row][column] == 1.0)
             leaving.setdefault(source, []).append(LiveEdge(row, target, present[row], whole))
         return cls(leaving)

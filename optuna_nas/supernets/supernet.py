@@ -20,7 +20,7 @@ The supernet of a new space is one new file with a class in it::
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias, TypeVar
@@ -35,6 +35,7 @@ from optuna_nas.networks.strided_pointwise import without_strided_kernels
 from optuna_nas.spaces import Architecture, SearchSpace
 from optuna_nas.supernets.cell import MixedCell
 from optuna_nas.supernets.derivation import edge_operations
+from optuna_nas.supernets.places import Place, places_of_cells
 from optuna_nas.supernets.plan import Edge, Plan
 from optuna_nas.supernets.pointwise import PointwiseNorm
 
@@ -100,7 +101,8 @@ class Supernet(nn.Module, ABC):
 
         Args:
             images: The images.
-            weights: For each kind of cell the weight of each operation on each edge.
+            weights: For each kind of cell the weight of each operation on each edge,
+                `edges operations`, or, in the plain execution, `B edges operations`.
             computed: Which operations the plain execution computes; None for those whose weight is
                 not zero. A weight that is not computed gets no gradient.
         """
@@ -142,6 +144,14 @@ class Supernet(nn.Module, ABC):
             weights[kind][row, column] = 1.0
         return weights
 
+    def places(self, image_shape: Sequence[int]) -> list[Place]:
+        """Where operations stand in the network.
+
+        Args:
+            image_shape: The axes `(C, H, W)` of an image.
+        """
+        return places_of_cells(self, image_shape)
+
     def _plans(
         self, cells: Mapping[str, MixedCell], weights: Weights, computed: Weights | None
     ) -> dict[str, Plan] | None:
@@ -150,6 +160,7 @@ class Supernet(nn.Module, ABC):
             return None
         if computed is None:
             computed = {kind: weights[kind].detach() != 0 for kind in cells}
+            computed = {k: c.any(dim=0) if c.ndim == 3 else c for k, c in computed.items()}
         if self.plain is None:
             shares = torch.cat([computed[kind].flatten() for kind in cells]).float()
             if float(shares.mean()) > _DENSE:

@@ -19,7 +19,14 @@ from optuna_nas.objectives import Darts, OneShotSearch, derived_params
 from optuna_nas.spaces import NASBench101Space, NASBench201Space
 
 Make = Callable[..., OneShotSearch]
-FEW = {"candidates": 4, "finalists": 2, "evaluations": 4, "warm_up_epochs": 0}
+FEW = {
+    "candidates": 4,
+    "finalists": 2,
+    "evaluations": 4,
+    "warm_up_epochs": 0,
+    "tuning_epochs": 0,
+    "samples": 2,
+}
 
 
 @pytest.fixture
@@ -112,7 +119,7 @@ def test_a_method_of_ones_own(small: Make) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"method": "enas"}, "`method` is 'enas'; allowed are ['darts', 'fair_darts', 'gdas',"),
+        ({"method": "nas"}, "`method` is 'nas'; allowed are ['darts', 'darts_pt', 'enas', "),
         ({"method": 3}, "`method` is 3; allowed are "),
         ({"method": CategoricalDistribution(["darts", "x"])}, "`method` is 'x'; allowed are "),
         ({"preset": "tiny"}, "`preset` is 'tiny'; allowed are ['published', 'small']"),

@@ -1,0 +1,172 @@
+"""The expected cost of an architecture: what its operations cost, times their weights.
+
+The cost of an architecture is the sum of what its operations cost in their places, plus what all
+networks of the supernet cost. So the expected cost under weights w is linear in them,
+
+    base + Σ w·cost,
+
+its gradient is the table of costs, and at one-hot weights it is the sum that the table gives.
+
+A regulariser that pays for costs is a subclass of :class:`ExpectedCost` which says how the cost is
+set against the loss. :class:`PricedCost` adds it; the publications have losses of their own.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from optuna_nas._checks import checked_positive
+from optuna_nas._choices import choose
+from optuna_nas.methods.options import option
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from optuna_nas.methods.engine import Engine
+    from optuna_nas.supernets import Supernet, Weights
+
+
+@dataclass(frozen=True)
+class CostOf:
+    """The cost of the operations of one supernet.
+
+    Attributes:
+        table: For each kind of cell what each operation on each edge costs, `edges operations`,
+            in all copies of the cell together.
+        base: What every network costs besides.
+    """
+
+    table: Mapping[str, torch.Tensor]
+    base: float = 0.0
+
+    def __call__(self, weights: Weights) -> torch.Tensor:
+        """The expected cost, a scalar.
+
+        Args:
+            weights: For each kind of cell `edges operations`, or with an axis of images before:
+                then it is the mean over them.
+        """
+        found: torch.Tensor = sum(
+            (w * self.table[kind].to(w)).sum(dim=(-2, -1)).mean() for kind, w in weights.items()
+        )  # type: ignore[assignment]
+        return found + self.base
+
+    @property
+    def largest(self) -> float:
+        """The cost with the dearest operation on every edge."""
+        return self.base + float(sum(costs.amax(dim=1).sum() for costs in self.table.values()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpectedCost(ABC):
+    """A loss of the architecture that is paid for costs.
+
+    Attributes:
+        costs: `"macs"` or `"parameters"`.
+
+    Raises:
+        ValueError: It is something else.
+    """
+
+    costs: str = option("macs", "What is paid for: macs or parameters.")
+
+    def __post_init__(self) -> None:
+        choose("costs", self.costs, _COUNTED)
+
+    def __call__(
+        self, loss: torch.Tensor, weights: Weights, search: Engine, generator: torch.Generator
+    ) -> torch.Tensor:
+        """The loss to minimise."""
+        known = search.cost_of(self.costs)
+        return self.paid(loss, known(weights), known.largest)
+
+    @abstractmethod
+    def paid(self, loss: torch.Tensor, cost: torch.Tensor, largest: float) -> torch.Tensor:
+        """Set the cost against the loss.
+
+        Args:
+            loss: The loss of the task.
+            cost: The expected cost.
+            largest: That with the dearest operation on every edge.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class PricedCost(ExpectedCost):
+    """The loss plus a price times the cost, as a share of the largest one; or near to a target.
+
+    Attributes:
+        price: What the whole cost adds to the loss; with a target, what a cost adds that is twice
+            the target.
+        target: The share of the largest cost to come close to, from both sides; None to save.
+
+    Raises:
+        ValueError: A number is not positive.
+    """
+
+    price: float = option(0.1, "What the largest cost adds to the loss.", tunable=True)
+    target: float | None = option(
+        None, "Share of the largest cost to come close to.", kind=float, tunable=True
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checked_positive("price", self.price)
+        if self.target is not None:
+            checked_positive("target", self.target)
+
+    def paid(self, loss: torch.Tensor, cost: torch.Tensor, largest: float) -> torch.Tensor:
+        """The loss plus the price of the share, or of how far it is from the target."""
+        share = cost / largest
+        if self.target is not None:
+            share = (share / self.target - 1).abs()
+        return loss + self.price * share
+
+
+def cost_of(costs: str, supernet: Supernet, image_shape: tuple[int, ...]) -> CostOf:
+    """The cost of the operations of a supernet.
+
+    Args:
+        costs: `"macs"` or `"parameters"`.
+        supernet: The supernet.
+        image_shape: The axes `(C, H, W)` of an image.
+    """
+    import torch
+
+    count = _COUNTED[costs]
+    like = next(supernet.parameters())
+    table = {
+        kind: torch.zeros(len(edges), len(supernet.operations))
+        for kind, edges in supernet.edges.items()
+    }
+    known: dict[tuple[object, ...], float] = {}
+    for place in supernet.places(image_shape):
+        for column, name in enumerate(supernet.operations):
+            key = name, place.shape, repr(place.build)
+            if key not in known:
+                with torch.device("meta"):  # nothing is drawn, nothing is computed
+                    known[key] = count(place.build(name), place.shape)
+            table[place.kind][place.row, column] += known[key]
+    return CostOf({kind: found.to(like.device) for kind, found in table.items()})
+
+
+def _macs(operation: nn.Module, shape: tuple[int, int, int]) -> float:
+    from optuna_nas.networks import count_macs
+
+    return count_macs(operation, shape)
+
+
+def _parameters(operation: nn.Module, shape: tuple[int, int, int]) -> float:
+    from optuna_nas.networks import count_parameters
+
+    return count_parameters(operation)
+
+
+_COUNTED: Mapping[str, Callable[[nn.Module, tuple[int, int, int]], float]] = {
+    "macs": _macs,
+    "parameters": _parameters,
+}
