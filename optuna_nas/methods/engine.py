@@ -222,7 +222,7 @@ class Engine:
     def cost_of(self, costs: str) -> CostOf:
         """What the operations cost (see `costs`), looked up once."""
         if costs not in self._costs:
-            self._costs[costs] = cost_of(costs, self.supernet, self.task.input_shape)
+            self._costs[costs] = cost_of(costs, self.supernet, self._train.inputs.shape[1:])
         return self._costs[costs]
 
     def branch(self, method: Method, architecture: Any, generator: torch.Generator) -> Engine:

@@ -15,9 +15,9 @@ climb the accuracy of sampled paths, times (REF / cost)^0.1, by REINFORCE.
 Reference: H. Cai, L. Zhu, S. Han, "ProxylessNAS: Direct Neural Architecture Search on Target Task
 and Hardware", ICLR 2019, arXiv:1812.00332.
 
-*Departures*: the cost is counted in multiply-accumulates, and REF is a share of the largest cost. The published code has a factor α = 0.2 before the power, which
-changes nothing but the size of the steps, and Adam divides by that. An architecture here is
-derived as its space does.
+*Departures*: the cost is counted in multiply-accumulates, and REF is a share of the largest cost.
+The published code has a factor α = 0.2 before the power, which changes nothing but the size of the
+gradient, and Adam divides by that. An architecture is derived as its space does.
 """
 
 from __future__ import annotations

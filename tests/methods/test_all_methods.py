@@ -31,7 +31,7 @@ SMALL: dict[str, Any] = {
     "warm_up_epochs": 0,
     "architecture_every": 1,
     "eigenvalue_every": 1,
-    "tuning_epochs": 1,
+    "tuning_epochs": 0,
     "samples": 2,
     "candidates": 6,
     "finalists": 2,
@@ -68,7 +68,7 @@ def engine(method: Method, space: str, seed: int = 0) -> Engine:
         supernet,
         method.architecture(method, supernet, generator),
         images(24),
-        images(17),
+        images(9),
         task=classifying(Augmentation(flip=True, crop_padding=1, cutout=2)),
         generator=generator,
     )
