@@ -1,7 +1,7 @@
 """The methods of shared weights, ranked by what their cells are worth when they are trained.
 
 Each method searches NAS-Bench-201 on a few thousand images of CIFAR-10, several times. The cell
-it derives is looked up in the recorded trainings, 200 epochs each: nothing is trained again. Beside
+it derives is looked up in the recorded trainings of 200 epochs: nothing is trained again. Beside
 it stand the seconds of the search, when it collapsed to skip connections, if it did, and how well
 shared weights rank cells: the rank correlation of their accuracy on held-out images with the
 recorded one, over the same random cells for all.
