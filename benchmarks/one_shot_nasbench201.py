@@ -65,7 +65,7 @@ class Recorded:
     def __call__(self, architecture: Architecture) -> dict[str, float]:
         """The accuracy on each data set."""
         return {
-            name: float(benchmark.evaluate(architecture.params))
+            name: np.asarray(benchmark.evaluate(architecture.params)).item()
             for name, benchmark in self._benchmarks.items()
         }
 

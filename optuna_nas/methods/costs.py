@@ -19,8 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from optuna_nas._checks import checked_positive
-from optuna_nas._choices import choose
-from optuna_nas.methods.options import option
+from optuna_nas._options import check_options, option
 
 if TYPE_CHECKING:
     import torch
@@ -72,10 +71,12 @@ class ExpectedCost(ABC):
         ValueError: It is something else.
     """
 
-    costs: str = option("macs", "What is paid for: macs or parameters.")
+    costs: str = option(
+        "macs", "What is paid for: macs or parameters.", choices=("macs", "parameters")
+    )
 
     def __post_init__(self) -> None:
-        choose("costs", self.costs, _COUNTED)
+        check_options(self)
 
     def __call__(
         self, loss: torch.Tensor, weights: Weights, search: Engine, generator: torch.Generator
@@ -108,16 +109,16 @@ class PricedCost(ExpectedCost):
         ValueError: A number is not positive.
     """
 
-    price: float = option(0.1, "What the largest cost adds to the loss.", tunable=True)
-    target: float | None = option(
-        None, "Share of the largest cost to come close to.", kind=float, tunable=True
+    price: float = option(
+        0.1, "What the largest cost adds to the loss.", tunable=True, check=checked_positive
     )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        checked_positive("price", self.price)
-        if self.target is not None:
-            checked_positive("target", self.target)
+    target: float | None = option(
+        None,
+        "Share of the largest cost to come close to.",
+        kind=float,
+        tunable=True,
+        check=checked_positive,
+    )
 
     def paid(self, loss: torch.Tensor, cost: torch.Tensor, largest: float) -> torch.Tensor:
         """The loss plus the price of the share, or of how far it is from the target."""

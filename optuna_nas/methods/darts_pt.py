@@ -21,9 +21,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from optuna_nas._checks import checked_integer
+from optuna_nas._options import check_options, option
 from optuna_nas.methods.darts import DARTS
-from optuna_nas.methods.options import option
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +49,7 @@ class ByPerturbation:
     tuning_epochs: int = option(10, "Epochs that the supernet tunes after a choice.", minimum=0)
 
     def __post_init__(self) -> None:
-        checked_integer("tuning_epochs", self.tuning_epochs, 0)
+        check_options(self)
 
     def __call__(self, search: Engine) -> Architecture:
         """Choose the operations, and then the inputs."""

@@ -27,10 +27,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from optuna_nas._checks import checked_integer, checked_positive
+from optuna_nas._checks import checked_positive
+from optuna_nas._options import check_options, option
 from optuna_nas.methods.execution import SampledOperations
 from optuna_nas.methods.method import Method
-from optuna_nas.methods.options import option
 from optuna_nas.methods.random_ws import BestOfRandom
 from optuna_nas.methods.reinforce import Reinforce
 from optuna_nas.methods.schedule import Schedule
@@ -60,15 +60,18 @@ class LSTMPolicy:
     """
 
     controller_units: int = option(64, "Units of the controller.", minimum=1)
-    tanh_constant: float = option(1.1, "Bound of the controller's logits.", tunable=True)
-    tanh_reduction: float = option(2.5, "What the bound is divided by for operations.")
-    logit_temperature: float = option(1.0, "What the controller's logits are divided by.")
+    tanh_constant: float = option(
+        1.1, "Bound of the controller's logits.", tunable=True, check=checked_positive
+    )
+    tanh_reduction: float = option(
+        2.5, "What the bound is divided by for operations.", check=checked_positive
+    )
+    logit_temperature: float = option(
+        1.0, "What the controller's logits are divided by.", check=checked_positive
+    )
 
     def __post_init__(self) -> None:
-        checked_integer("controller_units", self.controller_units)
-        checked_positive("tanh_constant", self.tanh_constant)
-        checked_positive("tanh_reduction", self.tanh_reduction)
-        checked_positive("logit_temperature", self.logit_temperature)
+        check_options(self)
 
     def __call__(
         self, method: Method, supernet: Supernet, generator: torch.Generator

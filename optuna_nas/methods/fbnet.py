@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from optuna_nas._checks import checked_positive
+from optuna_nas._options import option
 from optuna_nas.methods.costs import ExpectedCost
 from optuna_nas.methods.method import Method
-from optuna_nas.methods.options import option
 from optuna_nas.methods.relaxation import AnnealedGumbel
 from optuna_nas.methods.schedule import Schedule
 
@@ -44,13 +44,12 @@ class LogCostPower(ExpectedCost):
         ValueError: A number is not positive.
     """
 
-    cost_factor: float = option(0.2, "Factor of the logarithm's power.", tunable=True)
-    cost_exponent: float = option(0.6, "Exponent of the cost's logarithm.", tunable=True)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        checked_positive("cost_factor", self.cost_factor)
-        checked_positive("cost_exponent", self.cost_exponent)
+    cost_factor: float = option(
+        0.2, "Factor of the logarithm's power.", tunable=True, check=checked_positive
+    )
+    cost_exponent: float = option(
+        0.6, "Exponent of the cost's logarithm.", tunable=True, check=checked_positive
+    )
 
     def paid(self, loss: torch.Tensor, cost: torch.Tensor, largest: float) -> torch.Tensor:
         """The loss times the power of the logarithm."""

@@ -27,10 +27,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from optuna_nas._checks import checked_positive
+from optuna_nas._options import option
 from optuna_nas.methods.costs import ExpectedCost
 from optuna_nas.methods.execution import SampledOperations
 from optuna_nas.methods.method import Method
-from optuna_nas.methods.options import option
 from optuna_nas.methods.reinforce import Reinforce
 from optuna_nas.methods.relaxation import HardGumbel
 from optuna_nas.methods.schedule import Schedule
@@ -118,13 +118,12 @@ class LogCostRatio(ExpectedCost):
         ValueError: A number is not positive.
     """
 
-    reference: float = option(0.5, "Share of the largest cost that is the reference.")
-    ratio_exponent: float = option(0.6, "Exponent of the ratio of logarithms.", tunable=True)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        checked_positive("reference", self.reference)
-        checked_positive("ratio_exponent", self.ratio_exponent)
+    reference: float = option(
+        0.5, "Share of the largest cost that is the reference.", check=checked_positive
+    )
+    ratio_exponent: float = option(
+        0.6, "Exponent of the ratio of logarithms.", tunable=True, check=checked_positive
+    )
 
     def paid(self, loss: torch.Tensor, cost: torch.Tensor, largest: float) -> torch.Tensor:
         """The loss times the power of the ratio; costs are logarithms of 1 and more."""
@@ -146,14 +145,15 @@ class CostedReinforce(Reinforce):
         ValueError: A number is not positive.
     """
 
-    costs: str = option("macs", "What is paid for: macs or parameters.")
-    reference: float = option(0.5, "Share of the largest cost that is the reference.")
-    reward_exponent: float = option(0.1, "Exponent of reference over cost.", tunable=True)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        checked_positive("reference", self.reference)
-        checked_positive("reward_exponent", self.reward_exponent)
+    costs: str = option(
+        "macs", "What is paid for: macs or parameters.", choices=("macs", "parameters")
+    )
+    reference: float = option(
+        0.5, "Share of the largest cost that is the reference.", check=checked_positive
+    )
+    reward_exponent: float = option(
+        0.1, "Exponent of reference over cost.", tunable=True, check=checked_positive
+    )
 
     def reward(self, search: Engine, weights: Weights) -> float:
         """The accuracy on a batch of held-out images, times the power of the ratio."""

@@ -17,8 +17,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from optuna_nas._checks import checked_integer, checked_share
-from optuna_nas.methods.options import option
+from optuna_nas._checks import checked_share
+from optuna_nas._options import check_options, option
 
 if TYPE_CHECKING:
     import torch
@@ -62,13 +62,15 @@ class Reinforce:
     """
 
     samples: int = option(10, "Architectures that are rewarded in a step.", minimum=1)
-    baseline_decay: float = option(0.99, "How slowly the baseline follows rewards.")
-    entropy_weight: float = option(1e-4, "What a unit of entropy adds to a reward.", tunable=True)
+    baseline_decay: float = option(
+        0.99, "How slowly the baseline follows rewards.", check=checked_share
+    )
+    entropy_weight: float = option(
+        1e-4, "What a unit of entropy adds to a reward.", tunable=True, check=checked_share
+    )
 
     def __post_init__(self) -> None:
-        checked_integer("samples", self.samples)
-        checked_share("baseline_decay", self.baseline_decay)
-        checked_share("entropy_weight", self.entropy_weight)
+        check_options(self)
 
     def __call__(self, search: Engine, batch: Batch) -> None:
         """Draw, measure, and move the policy."""

@@ -25,9 +25,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from optuna_nas._checks import checked_integer, checked_positive
+from optuna_nas._checks import checked_positive
+from optuna_nas._options import check_options, option
 from optuna_nas.methods.darts import DARTS
-from optuna_nas.methods.options import option
 
 if TYPE_CHECKING:
     from optuna_nas.methods.engine import Engine
@@ -55,13 +55,13 @@ class SharpLoss:
     """
 
     eigenvalue_every: int = option(2, "Epochs from one eigenvalue to the next.", minimum=1)
-    stop_factor: float = option(1.3, "Growth of the eigenvalue at which it stops.", tunable=True)
+    stop_factor: float = option(
+        1.3, "Growth of the eigenvalue at which it stops.", tunable=True, check=checked_positive
+    )
     earliest: int = option(10, "The first epoch that it goes back to.", minimum=0)
 
     def __post_init__(self) -> None:
-        checked_integer("eigenvalue_every", self.eigenvalue_every)
-        checked_positive("stop_factor", self.stop_factor)
-        checked_integer("earliest", self.earliest, 0)
+        check_options(self)
 
     def __call__(self, search: Engine) -> int | None:
         """How many epochs to keep, or None to go on."""
@@ -98,11 +98,9 @@ class AdaptiveDecay(SharpLoss):
         ValueError: A number is out of range.
     """
 
-    largest_weight_decay: float = option(0.0243, "The weight decay that it does not go beyond.")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        checked_positive("largest_weight_decay", self.largest_weight_decay)
+    largest_weight_decay: float = option(
+        0.0243, "The weight decay that it does not go beyond.", check=checked_positive
+    )
 
     def __call__(self, search: Engine) -> int | None:
         """Go back if the eigenvalue has grown; how many epochs to keep in the end."""

@@ -22,9 +22,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from optuna_nas._checks import checked_integer, checked_positive
+from optuna_nas._checks import checked_positive
+from optuna_nas._options import check_options, option
 from optuna_nas.methods.darts import DARTS
-from optuna_nas.methods.options import option
 
 if TYPE_CHECKING:
     import torch
@@ -44,12 +44,15 @@ class RandomPerturbation:
         ValueError: A number is not positive.
     """
 
-    epsilon: float = option(0.03, "Largest change of a weight in the beginning.", tunable=True)
-    final_epsilon: float = option(0.3, "What it grows to linearly.", tunable=True)
+    epsilon: float = option(
+        0.03, "Largest change of a weight in the beginning.", tunable=True, check=checked_positive
+    )
+    final_epsilon: float = option(
+        0.3, "What it grows to linearly.", tunable=True, check=checked_positive
+    )
 
     def __post_init__(self) -> None:
-        checked_positive("epsilon", self.epsilon)
-        checked_positive("final_epsilon", self.final_epsilon)
+        check_options(self)
 
     def epsilon_at(self, progress: float) -> float:
         """The largest change after this share of the training, from 0 to 1."""
@@ -86,10 +89,6 @@ class AdversarialPerturbation(RandomPerturbation):
     """
 
     attack_steps: int = option(7, "Steps that look for the worst perturbation.", minimum=1)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        checked_integer("attack_steps", self.attack_steps)
 
     def __call__(
         self,

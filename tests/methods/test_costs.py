@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,7 +72,7 @@ def test_the_largest() -> None:
 )
 def test_differences_are_those_of_the_derived_networks(space: SearchSpace, cells: int) -> None:
     """Of two architectures, in multiply-accumulates and in parameters, to the last one."""
-    sizes = {"num_classes": 3, "channels": 4, "cells": cells}
+    sizes: dict[str, Any] = {"num_classes": 3, "channels": 4, "cells": cells}
     supernet = build_supernet(space, **sizes)
     macs = cost_of("macs", supernet, SHAPE)
     parameters = cost_of("parameters", supernet, SHAPE)
