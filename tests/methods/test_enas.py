@@ -14,9 +14,10 @@ from optuna_nas.methods.controller import Controller
 from optuna_nas.methods.reinforce import Reinforce
 from optuna_nas.objectives.tunables import extremes
 from optuna_nas.spaces import CellSpace, DARTSSpace, EdgeNESSpace, NASBench201Space, SearchSpace
-from optuna_nas.supernets import build_supernet
+from optuna_nas.supernets import Weights, build_supernet
 from tests.methods.test_all_methods import engine, small
 
+NO_BATCH = torch.empty(0), torch.empty(0)  # policies look at held-out images only
 SPACES: list[tuple[SearchSpace, int]] = [
     (NASBench201Space(), 1),
     (DARTSSpace(), 3),
@@ -85,32 +86,27 @@ def test_a_reward_above_the_baseline_raises_the_probability(better: bool) -> Non
     state = search.generator.get_state()
     [drawn] = policy.architectures(torch.Generator().manual_seed(search.draw_noise()), 1)
     search.generator.set_state(state)
-    with torch.no_grad():
-        before = float(policy.log_probability(drawn))
-        step(search, None)  # type: ignore[arg-type]
-        after = float(policy.log_probability(drawn))
+    before = float(policy.log_probability(drawn).detach())
+    step(search, NO_BATCH)
+    after = float(policy.log_probability(drawn).detach())
     assert (after > before) is better and after != before
 
 
 class _Rewarded(Reinforce):
     """Gives every architecture one reward."""
 
-    def __init__(self, *, rewarded: float, **options: float) -> None:
-        super().__init__(**options)
+    def __init__(self, *, rewarded: float, samples: int, entropy_weight: float = 0.0) -> None:
+        super().__init__(samples=samples, entropy_weight=entropy_weight)
         object.__setattr__(self, "rewarded", rewarded)
 
-    def __call__(self, search: Engine, batch: object) -> None:
-        with torch.enable_grad():
-            super().__call__(search, batch)  # type: ignore[arg-type]
-
-    def reward(self, search: Engine, weights: object) -> float:
-        return float(self.rewarded)  # type: ignore[attr-defined]
+    def reward(self, search: Engine, weights: Weights) -> float:
+        return float(vars(self)["rewarded"])
 
 
 def test_the_baseline_follows_before_it_is_used() -> None:
     """From zero, by a hundredth of the way, with every architecture."""
     search = engine(small("enas"), "cell")
-    _Rewarded(samples=3, rewarded=0.5, entropy_weight=0.0)(search, None)
+    _Rewarded(samples=3, rewarded=0.5, entropy_weight=0.0)(search, NO_BATCH)
     expected = 0.0
     for _ in range(3):
         expected -= 0.01 * (expected - 0.5)
@@ -119,7 +115,7 @@ def test_the_baseline_follows_before_it_is_used() -> None:
 
 def test_the_entropy_is_a_part_of_the_reward() -> None:
     search = engine(small("enas"), "cell")
-    _Rewarded(samples=1, rewarded=0.0, entropy_weight=0.1)(search, None)
+    _Rewarded(samples=1, rewarded=0.0, entropy_weight=0.1)(search, NO_BATCH)
     assert search.memory["baseline"] == pytest.approx(0.01 * 0.1 * 3 * math.log(3), rel=0.02)
 
 
@@ -128,12 +124,12 @@ def test_a_controller_learns_what_is_rewarded() -> None:
     search = engine(small("enas", architecture_learning_rate=0.02), "nasbench201")
 
     class Convolutions(Reinforce):
-        def reward(self, search: Engine, weights: object) -> float:
-            return float(weights["cell"][:, 3].sum())  # type: ignore[index]
+        def reward(self, search: Engine, weights: Weights) -> float:
+            return float(weights["cell"][:, 3].sum())
 
     step = Convolutions(samples=10)
     for _ in range(60):
-        step(search, None)  # type: ignore[arg-type]
+        step(search, NO_BATCH)
     shares = search.architecture.strengths()["cell"][:, 3]
     assert float(shares.mean()) > 0.3  # bounded: 0.37 at most
     assert float(shares.mean()) < 0.45
