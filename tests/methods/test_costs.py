@@ -13,7 +13,7 @@ from optuna_nas.methods.costs import CostOf, PricedCost, cost_of
 from optuna_nas.methods.fbnet import FBNET, LogCostPower
 from optuna_nas.methods.proxyless import LogCostRatio
 from optuna_nas.networks import build_network, count_macs, count_parameters
-from optuna_nas.spaces import DARTSSpace, EdgeNESSpace, NASBench201Space, SearchSpace
+from optuna_nas.spaces import DARTSSpace, NASBench201Space, SearchSpace
 from optuna_nas.supernets import build_supernet
 from tests.methods.test_all_methods import engine, small
 from tests.supernets.plain_supernet import evenly
@@ -67,9 +67,7 @@ def test_the_largest() -> None:
     assert cost.largest == pytest.approx(float(cost(dearest)), rel=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("space", "cells"), [(NASBench201Space(), 2), (DARTSSpace(), 4), (EdgeNESSpace(), 2)]
-)
+@pytest.mark.parametrize(("space", "cells"), [(NASBench201Space(), 2), (DARTSSpace(), 4)])
 def test_differences_are_those_of_the_derived_networks(space: SearchSpace, cells: int) -> None:
     """Of two architectures, in multiply-accumulates and in parameters, to the last one."""
     sizes: dict[str, Any] = {"num_classes": 3, "channels": 4, "cells": cells}
