@@ -21,11 +21,13 @@ def path_svg(engine: Engine, title: str) -> str:
 
 
 def derived_csv(engine: Engine, curve: Mapping[int, float]) -> str:
-    """The architecture that would be derived and the accuracy after each epoch, as CSV."""
+    """The architecture that would be derived after each epoch, and what was measured, as CSV."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["epochs", "validation accuracy", "architecture"])
+    records = engine.records
+    writer.writerow(["epochs", "validation accuracy", *records, "architecture"])
     for epochs in range(len(engine.trajectory)):
         architecture = engine.supernet.derive(engine.trajectory[epochs])
-        writer.writerow([epochs, curve.get(epochs - 1, ""), str(architecture)])
+        measured = [found.get(epochs, "") for found in records.values()]
+        writer.writerow([epochs, curve.get(epochs - 1, ""), *measured, str(architecture)])
     return file.getvalue()
