@@ -214,8 +214,8 @@ def table(study: optuna.Study, recorded: Recorded) -> str:
             "|---|---|---|---|---|---|---|---|---|",
             *rows,
             "",
-            f"{total / 3600:.2f} CPU hours of searches in all: `{study.study_name}`, that is epochs x "
-            "images x side x channels.",
+            f"{total / 3600:.2f} CPU hours of searches. The study `{study.study_name}` is named "
+            "by epochs, images, their side and channels.",
         ]
     )
 
