@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import webbrowser
 from contextlib import suppress
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -101,6 +102,7 @@ def export(
     from optuna_nas._choices import choose
     from optuna_nas.artifacts.names import safe_name
     from optuna_nas.cli.config import Given, SearchConfig
+    from optuna_nas.cli.objectives.goals import without_own_measures
     from optuna_nas.cli.same_data import check_data
     from optuna_nas.cli.studies import load_study, stored_config
     from optuna_nas.cli.trust import check_modules
@@ -113,8 +115,9 @@ def export(
         stored = stored_config(found)
         given = Given(study, storage, sampler=stored.sampler, options={"space": space})
         config = SearchConfig.resolve(given, stored)
-        check_modules(config, given)
         config.check_same_values(stored)
+        config = replace(config, options=without_own_measures(config.options))
+        check_modules(config, given)
         chosen = _best_trial(found) if trial is None else _trial(found, trial)
         exporting = config.recipe.export
         if exporting is None:
@@ -222,7 +225,8 @@ def _facts(
     study: optuna.Study, trial: FrozenTrial, record: TrialRecord, parts: ReportParts
 ) -> Table:
     from optuna_nas.visualization.certainty import measured_words
-    from optuna_nas.visualization.records import objective_names
+    from optuna_nas.visualization.columns import measure_text
+    from optuna_nas.visualization.records import measure_headings, objective_names
     from optuna_nas.visualization.report_parts import attribute_texts
 
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
@@ -235,6 +239,8 @@ def _facts(
     for name, form in _ATTRIBUTES.items():
         if (number := read_number(trial.user_attrs, name)) is not None:
             table.add_row(name.replace("_", " "), form.format(number))
+    for name, heading in measure_headings(study).items():
+        table.add_row(Text(one_line(heading, 60)), measure_text(record, name))
     for heading, text in attribute_texts(trial, parts.attributes).items():
         table.add_row(Text(heading.lower()), Text(text))
     if not _architecture(study, trial):
@@ -244,16 +250,24 @@ def _facts(
 
 
 def _front(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Table:
+    from optuna_nas.visualization.columns import measure_text
     from optuna_nas.visualization.formats import format_measured
-    from optuna_nas.visualization.records import objective_names, read_records
+    from optuna_nas.visualization.records import (
+        measure_headings,
+        objective_names,
+        read_records,
+    )
 
-    names = [Column(Text(name)) for name in objective_names(study)]
+    measures = measure_headings(study)
+    headings = [*objective_names(study), *measures.values()]
+    names = [Column(Text(one_line(heading, 60))) for heading in headings]
     table = Table("trial", *names, "architecture", box=SIMPLE)
     records = read_records(study)
     for trial in trials:
         record = records[trial.number]
         values = map(format_measured, record.values, record.value_errors)
-        table.add_row(str(trial.number), *values, Text(_architecture(study, trial)))
+        more = [measure_text(record, name) for name in measures]
+        table.add_row(str(trial.number), *values, *more, Text(_architecture(study, trial)))
     if examples := record.validation_examples:
         table.caption = f"± is one standard error, on {examples}."
     return table

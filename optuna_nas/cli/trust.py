@@ -34,7 +34,7 @@ def check_modules(config: SearchConfig, given: Given) -> None:
     used = {"sampler": config.sampler}
     used |= {o.name: config.options[o.name] for o in config.recipe.options if o.imports}
     for name, value in used.items():
-        if ":" in value and named.get(name) != value:
+        if value is not None and ":" in value and named.get(name) != value:
             flag = f"--{name.replace('_', '-')}"
             raise ValueError(
                 f"{flag} of the study is {value!r}, a module of one's own, and what a study says "

@@ -19,7 +19,7 @@ from optuna_nas._checks import checked_positive
 from optuna_nas.measures.measure import Measure
 from optuna_nas.measures.names import MEASURES
 
-__all__ = ["Goals", "Learned", "MeasureLike"]
+__all__ = ["Goals", "Learned", "MeasureLike", "read_limits"]
 
 MeasureLike: TypeAlias = str | Measure
 """A measure, or the name of one of :data:`~optuna_nas.measures.names.MEASURES`."""
@@ -46,9 +46,12 @@ class Goals:
     Args:
         learned: The values that the objective learns; the first one is the goal unless told
             otherwise.
-        goals: Names of learned values and measures, the first that of a learned value.
-        measures: What is measured and logged beside goals and limits.
-        limits: By measure, the most that is allowed; the least of what is to be maximised.
+        goals: Names of learned values and measures, the first that of a learned value. Names may
+            stand in one text, with commas between them.
+        measures: What is measured and logged beside goals and limits, likewise.
+        limits: By measure, the most that is allowed; the least of what is to be maximised. Or a
+            text such as `"parameters=50_000,latency=2.5"`.
+        more: Measures that only this objective knows, which it always logs.
 
     Attributes:
         names: The goals by their names.
@@ -66,9 +69,11 @@ class Goals:
         *,
         goals: MeasureLike | Sequence[MeasureLike] | None = None,
         measures: MeasureLike | Sequence[MeasureLike] = (),
-        limits: Mapping[MeasureLike, float] | None = None,
+        limits: Mapping[MeasureLike, float] | str | None = None,
+        more: Sequence[Measure] = (),
     ) -> None:
-        self.measures: dict[str, Measure] = {}
+        self.measures: dict[str, Measure] = {measure.name: measure for measure in more}
+        self._known = {**MEASURES, **self.measures}
         own = {value.name: value for value in learned}
         chosen = [learned[0].name] if goals is None else _listed(goals)
         self._goals: dict[str, Learned | Measure] = {}
@@ -80,20 +85,21 @@ class Goals:
         if len(chosen) != len(self.names) or not chosen or self.names[0] not in own:
             raise ValueError(
                 f"`goals` is {goals!r}; allowed are different names, the first of {list(own)}, "
-                f"the others of these and of {list(MEASURES)}."
+                f"the others of these and of {list(self._known)}."
             )
         for measure in _listed(measures):
             self._added("measures", measure, own)
         self.limits: dict[str, float] = {}
-        for measure, limit in (limits or {}).items():
+        given = read_limits(limits) if isinstance(limits, str) else limits or {}
+        for measure, limit in given.items():
             name = self._added("limits", measure, own).name
             self.limits[name] = checked_positive(f"limits[{name!r}]", limit)
 
     def _added(self, argument: str, measure: MeasureLike, own: Collection[str]) -> Measure:
         """Add what is to be measured."""
-        found = MEASURES.get(measure) if isinstance(measure, str) else measure
+        found = self._known.get(measure) if isinstance(measure, str) else measure
         if not isinstance(found, Measure):
-            allowed = [*own, *MEASURES] if argument == "goals" else list(MEASURES)
+            allowed = [*own, *self._known] if argument == "goals" else list(self._known)
             raise ValueError(
                 f"`{argument}` has {measure!r}; allowed are {allowed} and a Measure of your own."
             )
@@ -112,10 +118,20 @@ class Goals:
         goals = self._goals.values()
         return tuple(g.metric_name if isinstance(g, Learned) else g.name for g in goals)
 
-    def settings(self) -> dict[str, object]:
-        """What differs from one learned goal without limits; JSON values."""
-        goals = {"goals": list(self.names)} if len(self.names) > 1 else {}
-        return {**goals, **({"limits": dict(self.limits)} if self.limits else {})}
+    def settings(self, device: object = None) -> dict[str, object]:
+        """What differs from one learned goal without limits; JSON values.
+
+        Args:
+            device: Where is measured; None for where is trained.
+        """
+        found: dict[str, object] = {}
+        if len(self.names) > 1:
+            found["goals"] = list(self.names)
+        if self.limits:
+            found["limits"] = dict(self.limits)
+        if found and device is not None:
+            found["measure_device"] = str(device)
+        return found
 
     def excess(self, name: str, value: float) -> float:
         """By how much a value exceeds its limit, or is below that of what is maximised."""
@@ -135,5 +151,26 @@ class Goals:
         return tuple(float(known[name]) for name in self.names)
 
 
+def read_limits(text: str) -> dict[str, float]:
+    """Read limits such as `"parameters=50_000,latency=2.5"`.
+
+    Raises:
+        ValueError: A part is no name and number.
+    """
+    limits = {}
+    for part in filter(None, text.split(",")):
+        name, _, limit = part.partition("=")
+        try:
+            limits[name.strip()] = float(limit)
+        except ValueError as error:
+            raise ValueError(
+                f"`limits` has {part.strip()!r}; allowed are a name and a number, as "
+                "parameters=50_000."
+            ) from error
+    return limits
+
+
 def _listed(names: MeasureLike | Sequence[MeasureLike]) -> list[MeasureLike]:
-    return [names] if isinstance(names, (str, Measure)) else list(names)
+    if isinstance(names, str):
+        return [name.strip() for name in names.split(",") if name.strip()]
+    return [names] if isinstance(names, Measure) else list(names)

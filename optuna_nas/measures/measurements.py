@@ -36,8 +36,7 @@ class Measurements:
 
     Args:
         goals: The goals, measures and limits.
-        trial: The trial.
-        run: The same as training code sees it.
+        run: The trial.
         device: Where is measured; None for where the network is.
 
     Attributes:
@@ -47,7 +46,6 @@ class Measurements:
     def __init__(
         self,
         goals: Goals,
-        trial: optuna.trial.BaseTrial,
         run: TrialRun,
         device: torch.device | None = None,
     ) -> None:
@@ -55,7 +53,12 @@ class Measurements:
         self._goals = goals
         self._run = run
         self._device = device
-        remember_units(trial, {m.name: m.unit for m in goals.measures.values()})
+        remember_units(run.trial, {m.name: m.unit for m in goals.measures.values()})
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anything is to be measured."""
+        return bool(self._goals.measures)
 
     def before_training(self, network: nn.Module, inputs: Inputs) -> None:
         """Measure what does not depend on the training.

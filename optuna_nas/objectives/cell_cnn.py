@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from optuna.trial import BaseTrial
     from torch import nn
 
+    from optuna_nas.measures import Measurements
     from optuna_nas.spaces import Architecture
 
 
@@ -96,15 +97,17 @@ class CellCNN(ImageObjective, CellCNNOptions):
     def _fingerprint(self, suggested: Architecture) -> dict[str, Any]:
         return {"architecture": suggested.params}
 
-    def _train(self, suggested: Architecture, stages: Stages) -> Finished:
+    def _train(self, suggested: Architecture, stages: Stages, measured: Measurements) -> Finished:
         run, generator = stages.run, stages.generator()
         network = self.build(suggested, generator)
         run.trial.set_user_attr("architecture", str(suggested))
         macs = count_macs(network, self.task.input_shape)
         run.log(parameters=count_parameters(network), flops=macs, **self.data.measured_on)
         run.publish("cell.svg", cell_svg(suggested))
+        network, example = network.to(self.device), self._example
+        measured.before_training(network, example)
         trainer = Trainer(
-            network.to(self.device),
+            network,
             self._on_device.train,
             self.task,
             self,
@@ -114,6 +117,7 @@ class CellCNN(ImageObjective, CellCNNOptions):
         stages.train(Stage(trainer, lambda: self._validated(network)), self.epochs)
         test = evaluate(network, self._on_device.test, self.task.score)
         run.log(test_accuracy=test.value)
+        measured.after_training(network, example)
         return Finished(stages.value, network.state_dict())
 
     def _check_network(self) -> None:

@@ -71,6 +71,11 @@ class ImageObjective(TrainingObjective, ImageOptions):
         """What networks are built for: what goes in, and what comes out."""
         return {"num_classes": self.task.outputs, "in_channels": self.task.input_shape[0]}
 
+    @property
+    def _example(self) -> torch.Tensor:
+        """The inputs that networks are measured with: one image of zeros, where is trained."""
+        return torch.zeros(1, *self.task.input_shape, device=self.device)
+
     def _generator(self) -> torch.Generator:
         """What draws initial weights where nobody says so."""
         return torch.Generator().manual_seed(self.seed)

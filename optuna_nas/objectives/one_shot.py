@@ -7,7 +7,8 @@ One trial:
 2. the supernet is trained for `epochs` epochs by the method's steps (see `methods.engine`); after
    each epoch the accuracy on the validation images, which neither has seen, is reported (the
    pruner may stop the trial) and a checkpoint is written;
-3. the architecture is chosen as the method does.
+3. the architecture is chosen as the method does, and what was asked for is measured of its
+   network, as it would be trained next.
 
 The value is the supernet's validation accuracy after the last epoch. It says how well the search
 went, not how good the architecture is: for that, train the architecture, which waits in the
@@ -38,7 +39,7 @@ import torch
 from optuna_nas._options import documented, set_options
 from optuna_nas.data import ImageData, ImageSplit
 from optuna_nas.methods import Engine, Method
-from optuna_nas.networks import count_parameters
+from optuna_nas.networks import build_network, count_parameters
 from optuna_nas.objectives.architecture_path import derived_csv, path_svg
 from optuna_nas.objectives.image_objective import ImageObjective
 from optuna_nas.objectives.method_choice import MethodChoice
@@ -53,6 +54,9 @@ from optuna_nas.visualization.cells import cell_svg
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution, CategoricalDistribution
     from optuna.trial import BaseTrial, FrozenTrial
+
+    from optuna_nas.measures import Measurements
+    from optuna_nas.spaces import Architecture
 
 PARAMS_ATTR = "derived_params"
 """Trial user attribute with the parameters of the derived architecture."""
@@ -160,7 +164,7 @@ class OneShotSearch(ImageObjective, OneShotOptions):
     def _fingerprint(self, suggested: Method) -> dict[str, Any]:
         return suggested.describe()
 
-    def _train(self, suggested: Method, stages: Stages) -> Finished:
+    def _train(self, suggested: Method, stages: Stages, measured: Measurements) -> Finished:
         run, generator = stages.run, stages.generator()
         supernet = self.build(generator, suggested)
         architecture = suggested.architecture(suggested, supernet, generator)
@@ -185,10 +189,24 @@ class OneShotSearch(ImageObjective, OneShotOptions):
             stages.train(stage, suggested.schedule.epochs)
         finally:
             if run.curve:
-                self._publish(stages, engine)
+                derived = self._publish(stages, engine)
+        if measured.wanted:
+            measured.after_training(self._derived_network(derived), self._example)
         return Finished(stages.value)
 
-    def _publish(self, stages: Stages, engine: Engine) -> None:
+    def _derived_network(self, architecture: Architecture) -> torch.nn.Module:
+        """The network of an architecture as it would be trained next."""
+        network = build_network(
+            architecture,
+            channels=self.channels,
+            cells=self.cells,
+            auxiliary=False,
+            generator=self._generator(),
+            **self._ends,
+        )
+        return network.to(self.device)
+
+    def _publish(self, stages: Stages, engine: Engine) -> Architecture:
         run = stages.run
         architecture = engine.method.selection(engine)
         run.trial.set_user_attr("architecture", str(architecture))
@@ -199,6 +217,7 @@ class OneShotSearch(ImageObjective, OneShotOptions):
             run.publish("trajectory.npz", engine.trajectory.npz())
             run.publish("trajectory.svg", path_svg(engine, title))
             run.publish("derived_cells.csv", derived_csv(engine, run.curve))
+        return architecture
 
     @cached_property
     def _parts(self) -> tuple[ImageSplit, ImageSplit]:
@@ -214,4 +233,6 @@ class OneShotSearch(ImageObjective, OneShotOptions):
             weights = method.architecture(method, supernet, generator).strengths()
             with torch.no_grad():
                 supernet(torch.zeros(2, *self.task.input_shape), weights)
-            supernet.derive(weights)
+            derived = supernet.derive(weights)
+            if self._goals.measures:
+                self._derived_network(derived)

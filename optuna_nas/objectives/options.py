@@ -5,8 +5,9 @@ Apart from the objectives, because the command line lists them without torch.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from optuna_nas._checks import checked_clip, checked_positive, checked_share
 from optuna_nas._options import option
@@ -17,13 +18,45 @@ if TYPE_CHECKING:
     import torch
 
     from optuna_nas.artifacts import ArtifactPlace
+    from optuna_nas.measures import MeasureLike
 
 ARTIFACTS = "optuna-nas-artifacts"
 """The folder that an objective writes to unless told otherwise."""
 
 
+def _later(name: str, value: Any) -> Any:
+    """Goals are checked together, when it is known what an objective learns."""
+    return value
+
+
 @dataclass(eq=False, repr=False, kw_only=True)
-class CommonOptions:
+class GoalOptions:
+    """What every objective has whose networks are measured (see `measures.goals`)."""
+
+    goals: MeasureLike | Sequence[MeasureLike] | None = option(
+        None,
+        "What is optimised: accuracy, and measures such as latency behind it.",
+        kind=str,
+        check=_later,
+        imports=True,
+    )
+    measures: MeasureLike | Sequence[MeasureLike] = option(
+        (), "What is measured and logged beside that.", kind=str, check=_later, imports=True
+    )
+    limits: Mapping[MeasureLike, float] | str | None = option(
+        None,
+        "The most of measures that is allowed, as parameters=50_000.",
+        kind=str,
+        check=_later,
+        imports=True,
+    )
+    measure_device: str | torch.device | None = option(
+        None, "Where latency and energy are measured; where it is trained if unset.", kind=str
+    )
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class CommonOptions(GoalOptions):
     """What every objective that trains has."""
 
     device: str | torch.device | None = option(

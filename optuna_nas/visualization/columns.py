@@ -12,14 +12,14 @@ from optuna_nas.visualization.formats import (
     format_measured,
     format_value,
 )
-from optuna_nas.visualization.records import objective_names
+from optuna_nas.visualization.records import measure_headings, objective_names
 
 if TYPE_CHECKING:
     import optuna
 
     from optuna_nas.visualization.records import TrialRecord
 
-__all__ = ["Column", "trial_columns"]
+__all__ = ["Column", "measure_text", "trial_columns"]
 
 _T = TypeVar("_T")
 
@@ -62,6 +62,10 @@ def trial_columns(
         Column("Test accuracy", lambda record: record.test_accuracy, _test_accuracy),
         Column("Parameters", *_written(lambda record: record.parameters, format_count)),
         Column("FLOPs", *_written(lambda record: record.flops, format_count)),
+        *(
+            Column(heading.capitalize(), _measure(name), _measured(name))
+            for name, heading in measure_headings(study).items()
+        ),
         Column("Training", *_written(lambda record: record.seconds, format_duration)),
         Column(f"{step.capitalize()}s", *_written(lambda record: record.epochs or None, _integer)),
         Column("Architecture", lambda record: record.architecture),
@@ -85,6 +89,21 @@ def _measured_value(objective: int) -> Callable[[TrialRecord], str]:
         return format_measured(record.values[objective], record.value_errors[objective])
 
     return write
+
+
+def _measure(name: str) -> Callable[[TrialRecord], float | None]:
+    return lambda record: record.measures.get(name, (None,))[0]
+
+
+def _measured(name: str) -> Callable[[TrialRecord], str]:
+    return lambda record: measure_text(record, name)
+
+
+def measure_text(record: TrialRecord, name: str) -> str:
+    """Write what a trial has measured, with its spread if there is one."""
+    value, spread = record.measures.get(name, (None, None))
+    whole = value is not None and spread is None and float(value).is_integer()
+    return format_count(value) if whole else format_measured(value, spread)
 
 
 def _test_accuracy(record: TrialRecord) -> str:

@@ -6,7 +6,7 @@ User attributes may hold anything: one that should be a number and is none count
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from optuna_nas import _optuna
 from optuna_nas._accuracy import Examples, examples_of, standard_error
 from optuna_nas._attributes import as_number, read_list, read_number, read_text
 from optuna_nas._ranking import is_feasible, ranked_trials
+from optuna_nas._units import recall_units
 from optuna_nas.spaces import recall_space
 from optuna_nas.spaces.base import INVALID_REASON
 from optuna_nas.storages.retries import (
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "TrialRecord",
+    "measure_headings",
     "objective_name",
     "objective_names",
     "ranked_records",
@@ -60,6 +62,7 @@ class TrialRecord:
         architecture: The architecture as text; empty if there is none.
         parameters: Trainable parameters of its network.
         flops: Multiply-accumulates of one image.
+        measures: What else was measured, each with its spread or None, by name.
         test_accuracy: Accuracy on the test images, from 0 to 1.
         value_errors: The standard error of each value; None if it is no accuracy, or if it is
             not known what it was measured on.
@@ -82,6 +85,7 @@ class TrialRecord:
     architecture: str
     parameters: float | None
     flops: float | None
+    measures: Mapping[str, tuple[float, float | None]]
     test_accuracy: float | None
     value_errors: tuple[float | None, ...]
     test_error: float | None
@@ -101,11 +105,12 @@ def read_records(study: optuna.Study) -> list[TrialRecord]:
     """Read all trials of a study, by number."""
     space, _ = stored_space(study)
     names = objective_names(study)
+    measures = measure_headings(study)
     trials = study.get_trials(deepcopy=False)
     continued = {
         history[-1]: trial.number for trial in trials if (history := retry_history(trial))
     }
-    return [_record(trial, space, names, continued) for trial in trials]
+    return [_record(trial, space, names, measures, continued) for trial in trials]
 
 
 def ranked_records(study: optuna.Study, records: Sequence[TrialRecord]) -> list[TrialRecord]:
@@ -132,6 +137,13 @@ def objective_names(study: optuna.Study) -> list[str]:
     if len(study.directions) == 1:
         return ["objective value"]
     return [f"objective {i}" for i in range(len(study.directions))]
+
+
+def measure_headings(study: optuna.Study) -> dict[str, str]:
+    """What trials have measured and is shown nowhere else, with headings that have the units."""
+    shown = {*objective_names(study), "parameters"}
+    units = recall_units(study)
+    return {n: f"{n} ({unit})" if unit else n for n, unit in units.items() if n not in shown}
 
 
 def objective_name(study: optuna.Study, objective: int) -> str:
@@ -161,6 +173,7 @@ def _record(
     trial: FrozenTrial,
     space: SearchSpace | None,
     names: Sequence[str],
+    measures: Iterable[str],
     continued: Mapping[int, int],
 ) -> TrialRecord:
     curve = _curve(trial)
@@ -179,6 +192,11 @@ def _record(
         architecture=_architecture(trial, space),
         parameters=read_number(trial.user_attrs, "parameters"),
         flops=read_number(trial.user_attrs, "flops"),
+        measures={
+            name: (value, read_number(trial.user_attrs, f"{name}_spread"))
+            for name in measures
+            if (value := read_number(trial.user_attrs, name)) is not None
+        },
         test_accuracy=test_accuracy,
         value_errors=value_errors(trial, names),
         test_error=_error(test_accuracy, test),

@@ -175,7 +175,7 @@ def test_several_goals(
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("--goals=speed", "allowed are different names out of ['score', 'accuracy', 'par"),
+        ("--goals=speed", "--goals has 'speed'; allowed are ['score', 'accuracy', 'par"),
         ("--model=nowhere", "--model is 'nowhere', which transformers cannot load"),
         ("--max-layers=4", "--max-layers is 4; allowed is an integer from 1 to 3."),
         ("--text-column=title", "title"),

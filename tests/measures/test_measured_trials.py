@@ -41,7 +41,7 @@ class Toy:
         widths = [trial.suggest_int(f"width_{n}", 1, 40) for n in range(4)]
         with TrialRun(trial) as run:
             network = nn.Sequential(*(nn.Linear(4, width, bias=False) for width in widths))
-            measured = Measurements(self.goals, trial, run)
+            measured = Measurements(self.goals, run)
             measured.before_training(network[0], INPUTS)
             self.trained.append(trial.number)
             measured.after_training(network[0], INPUTS)
@@ -156,7 +156,7 @@ def test_an_interrupted_trial_keeps_what_it_measured(tmp_path: Path) -> None:
 
     def objective(trial: optuna.Trial) -> tuple[float, ...]:
         with TrialRun(trial, tmp_path) as run:
-            measured = Measurements(goals, trial, run)
+            measured = Measurements(goals, run)
             measured.before_training(nn.Identity(), INPUTS)
             if trial.number == 0:
                 raise KeyboardInterrupt
@@ -184,7 +184,7 @@ def test_measured_on_another_device() -> None:
     trial, network = FixedTrial({}), nn.Linear(4, 2)
     with TrialRun(trial) as run:
         goals = Goals(OWN, measures=Measure("where", where))
-        measured = Measurements(goals, trial, run, torch.device("meta"))
+        measured = Measurements(goals, run, torch.device("meta"))
         measured.before_training(network, {"x": INPUTS})
     assert seen == [("meta", "meta")]
     assert network.weight.device.type == "cpu"

@@ -180,10 +180,10 @@ def test_a_pruner_stops_bad_trials_early(make: Make) -> None:
 
 
 def test_several_objectives(make: Make, tmp_path: Path) -> None:
-    objective = make(objectives=("accuracy", "parameters", "latency"), artifacts=tmp_path)
-    assert objective.metric_names == ("accuracy", "parameters", "latency")
+    objective = make(goals=("accuracy", "parameters", "speedup"), artifacts=tmp_path)
+    assert objective.metric_names == ("accuracy", "parameters", "speedup")
     higher, lower = StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE
-    assert objective.directions == (higher, lower, lower)
+    assert objective.directions == (higher, lower, higher)
     study = optuna.create_study(
         directions=objective.directions,
         sampler=optuna.samplers.RandomSampler(seed=0),
@@ -193,7 +193,7 @@ def test_several_objectives(make: Make, tmp_path: Path) -> None:
     for trial in study.trials:
         assert trial.state == TrialState.COMPLETE
         attributes = trial.user_attrs
-        names = ("validation_accuracy", "parameters", "latency")
+        names = ("validation_accuracy", "parameters", "speedup")
         assert trial.values == [attributes[name] for name in names]
         assert [point[0] for point in attributes["learning_curve"]] == [0, 1]
     assert study.best_trials
@@ -209,6 +209,8 @@ def test_limits_are_constraints(make: Make) -> None:
     assert large.constraints["parameters"] == large.user_attrs["parameters"] - 25_000 > 0
     assert small.constraints["parameters"] < 0
     assert small.constraints["latency"] < 0
+    assert (large.state, small.state) == (TrialState.PRUNED, TrialState.COMPLETE)
+    assert "seconds" not in large.user_attrs  # it was not fine-tuned
     assert study.best_trial.number == small.number
 
 
@@ -224,9 +226,7 @@ def test_a_warm_start_is_made_once_and_inherited(make: Make, tmp_path: Path) -> 
     assert any(not torch.equal(inherited[name], before[name]) for name in before)
 
     # Another process reads the file, whatever it drops and optimises; nothing is trained again.
-    other = make(
-        epochs=8, warm_start=True, artifacts=tmp_path, max_layers=2, objectives="accuracy"
-    )
+    other = make(epochs=8, warm_start=True, artifacts=tmp_path, max_layers=2, goals="accuracy")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(FineTuning, "run", None)
         again = other._start.state_dict()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optuna_nas._accuracy import error_in_words
+from optuna_nas.cli.objectives.goals import GOAL_OPTIONS, limits_in_words, make_goals
 from optuna_nas.cli.objectives.images import (
     IMAGE_OPTIONS,
     describe_images,
@@ -42,9 +43,10 @@ def _make_objective(options: Options, seed: int, artifacts: str) -> CellCNN:
     from optuna_nas.objectives import CellCNN
 
     space = make_image_space(options)
+    goals = make_goals(options)
     data = make_images(options, seed)
     training = {option.name: options[option.name] for option in _TRAINING}
-    return CellCNN(space, data, seed=seed, artifacts=artifacts, **training)
+    return CellCNN(space, data, seed=seed, artifacts=artifacts, **training, **goals)
 
 
 def _steps(options: Options) -> int:
@@ -54,11 +56,13 @@ def _steps(options: Options) -> int:
 
 def _describe(objective: CellCNN) -> Sequence[str]:
     size = objective.space.size
+    goals = " and ".join(objective.metric_names)
     settings = "" if size is None else f" ({size:,} settings)"
     return (
         f"Cells of `{objective.space.name}`{settings} on {describe_images(objective.data)}.",
-        "The value of a trial is its validation accuracy after the last epoch. The test accuracy "
-        "is a user attribute; nothing is searched on it.",
+        f"The value of a trial is its {goals} after the last epoch. The test accuracy is a user "
+        "attribute; nothing is searched on it.",
+        *limits_in_words(objective.limited),
         error_in_words(len(objective.data.validation)),
     )
 
@@ -90,6 +94,7 @@ CELL_CNN = Recipe(
         space_option("nasbench201"),
         *IMAGE_OPTIONS,
         *_TRAINING,
+        *GOAL_OPTIONS,
     ),
     make_objective=_make_objective,
     steps=_steps,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from optuna_nas._accuracy import error_in_words
 from optuna_nas.cli.mending import mendable
+from optuna_nas.cli.objectives.goals import GOAL_OPTIONS, make_goals
 from optuna_nas.cli.objectives.images import (
     IMAGE_OPTIONS,
     describe_images,
@@ -47,10 +48,11 @@ def _make_objective(options: Options, seed: int, artifacts: str) -> Darts:
     from optuna_nas.objectives import Darts
 
     space = make_image_space(options)
+    goals = make_goals(options)
     data = make_images(options, seed)
     search = {option.name: options[option.name] for option in _SEARCH}
     with mendable(TypeError):  # a space without a supernet
-        return Darts(space, data, seed=seed, artifacts=artifacts, **search)
+        return Darts(space, data, seed=seed, artifacts=artifacts, **search, **goals)
 
 
 def _steps(options: Options) -> int:
@@ -71,7 +73,7 @@ def _describe(objective: Darts) -> Sequence[str]:
 DARTS = Recipe(
     name="darts",
     summary="search a cell on images by gradient descent",
-    options=(space_option("nasbench201"), *IMAGE_OPTIONS, *_SEARCH),
+    options=(space_option("nasbench201"), *IMAGE_OPTIONS, *_SEARCH, *GOAL_OPTIONS),
     make_objective=_make_objective,
     steps=_steps,
     describe=_describe,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from optuna_nas._accuracy import error_in_words
 from optuna_nas._checks import user_path
 from optuna_nas.cli.mending import mendable
+from optuna_nas.cli.objectives.goals import GOAL_OPTIONS, limits_in_words, make_goals
 from optuna_nas.cli.objectives.recipe import Export, Option, Options, Recipe
 
 if TYPE_CHECKING:
@@ -54,12 +55,8 @@ _GOALS = Option(
     "goals",
     str,
     "score",
-    "score (accuracy less size) or accuracy; or several, as accuracy,parameters,latency.",
-)
-
-_LIMITS = (
-    Option("max_parameters", int, None, "More parameters are infeasible.", minimum=1),
-    Option("max_latency", float, None, "More milliseconds for one text are infeasible."),
+    "score (accuracy less size) or accuracy; and behind it measures, speedup too.",
+    imports=True,
 )
 
 
@@ -71,24 +68,20 @@ def _make_objective(options: Options, seed: int, artifacts: str) -> LayerDropBer
 
     loading = {option.name: options[option.name] for option in _LOADING}
     training = {option.name: options[option.name] for option in _TRAINING}
-    limits = {option.name.removeprefix("max_"): options[option.name] for option in _LIMITS}
+    goals = make_goals(options)
     return LayerDropBert(
         options["model"],
         load_text(options["data"], seed=seed, **loading),
-        objectives=_goals(options),
-        limits={name: limit for name, limit in limits.items() if limit is not None},
         seed=seed,
         artifacts=artifacts,
         **training,
+        **goals,
     )
 
 
-def _goals(options: Options) -> list[str]:
-    return [name.strip() for name in options["goals"].split(",")]
-
-
 def _reported(options: Options) -> str:
-    return _goals(options)[0]
+    first: str = options["goals"].partition(",")[0]
+    return first.strip()
 
 
 def _steps(options: Options) -> int:
@@ -107,6 +100,7 @@ def _describe(objective: LayerDropBert) -> Sequence[str]:
         f"{validation} validation and {test} test texts, {data.num_classes} classes.",
         f"The trials' {' and '.join(objective.metric_names)} are measured on the validation texts "
         "after the last step. The test accuracy is a user attribute; nothing is searched on it.",
+        *limits_in_words(objective.limited),
         error_in_words(len(objective.data.validation)),
     )
 
@@ -179,7 +173,7 @@ LAYER_DROP_BERT = Recipe(
         *_LOADING,
         *_TRAINING,
         _GOALS,
-        *_LIMITS,
+        *(option for option in GOAL_OPTIONS if option.name != _GOALS.name),
     ),
     make_objective=_make_objective,
     steps=_steps,

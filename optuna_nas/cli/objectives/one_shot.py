@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from optuna_nas._accuracy import error_in_words
 from optuna_nas._choices import choose
 from optuna_nas.cli.mending import mendable
+from optuna_nas.cli.objectives.goals import GOAL_OPTIONS, make_goals
 from optuna_nas.cli.objectives.images import (
     IMAGE_OPTIONS,
     describe_images,
@@ -69,6 +70,7 @@ def _make_objective(options: Options, seed: int, artifacts: str) -> OneShotSearc
     from optuna_nas.objectives import OneShotSearch
 
     space = make_image_space(options)
+    goals = make_goals(options)
     names = [method.name for method in _methods(options)]
     data = make_images(options, seed)
     supernet = {option.name: options[option.name] for option in SUPERNET_OPTIONS}
@@ -82,6 +84,7 @@ def _make_objective(options: Options, seed: int, artifacts: str) -> OneShotSearc
             artifacts=artifacts,
             **supernet,
             **_given(options),
+            **goals,
         )
 
 
@@ -124,6 +127,7 @@ ONE_SHOT = Recipe(
         *_CHOICE,
         *_OPTIONS,
         *SUPERNET_OPTIONS,
+        *GOAL_OPTIONS,
     ),
     make_objective=_make_objective,
     steps=_steps,

@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
 
-from optuna_nas._checks import checked_positive
-from optuna_nas._choices import choose
 from optuna_nas.objectives.devices import usable_device
 
 if TYPE_CHECKING:
     from optuna_nas.objectives.layer_drop_bert.fine_tuning import Recipe
     from optuna_nas.objectives.layer_drop_bert.pretrained import Pretrained
     from optuna_nas.objectives.layer_drop_bert.tokens import TokenData
-
-LIMITED = ("parameters", "latency")
-"""What can be limited."""
-
-
-def checked_limits(limits: Mapping[str, float] | None) -> dict[str, float]:
-    """Return the limits if they are positive numbers for things that can be limited.
-
-    Raises:
-        ValueError: They are not.
-    """
-    found = dict(limits or {})
-    for name in found:
-        choose("limits", name, dict.fromkeys(LIMITED))
-    return {name: checked_positive(f"limits[{name!r}]", limit) for name, limit in found.items()}
 
 
 def trainable_device(device: str | torch.device | None) -> torch.device:

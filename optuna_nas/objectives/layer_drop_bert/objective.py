@@ -4,14 +4,15 @@ One trial:
 
 1. the space suggests which layers are kept;
 2. the pretrained model is copied with these layers only, and with their weights; with a warm
-   start, those of the full model fine-tuned on the same texts;
+   start, those of the full model fine-tuned on the same texts; it is measured, and a model over a
+   limit is not fine-tuned (see `measures`);
 3. the copy is fine-tuned; several times in an epoch it is evaluated on the validation texts, the
    score is reported (the pruner may stop the trial) and a checkpoint is written;
 4. the accuracy on the test texts is measured once and logged; nothing is searched on it.
 
 The trial gets the user attributes `architecture` (such as `110100`), `kept_layers`, `parameters`,
-`latency` (milliseconds for one text of middling length), `speedup` (the full model's latency,
-measured at the same time, divided by it), `validation_accuracy`, `test_accuracy`,
+`latency` (milliseconds for one text of middling length), `speedup` (how many times as fast as the
+full model, measured in turns with it), `validation_accuracy`, `test_accuracy`,
 `seconds` (of training, all resumed parts together) and, with a warm start, `full_accuracy` (of the
 full model on the validation texts), and the artifacts `layers.svg` and `learning_curve.svg`. A
 trial whose training diverges is pruned, and the user attribute `diverged` says how.
@@ -36,20 +37,28 @@ from optuna_nas.data import TextData, load_text
 from optuna_nas.data.few import warn_of_few
 from optuna_nas.export.measured import Accuracies, check_measured, share_correct
 from optuna_nas.export.onnx_file import require_onnx
-from optuna_nas.networks import count_parameters, thin
+from optuna_nas.measures import (
+    MEASURES,
+    Goals,
+    Learned,
+    Measure,
+    MeasureLike,
+    Measurements,
+    time_networks,
+)
+from optuna_nas.measures.measure import device_of
+from optuna_nas.networks import thin
+from optuna_nas.objectives.devices import usable_device
 from optuna_nas.objectives.directions import check_directions
 from optuna_nas.objectives.layer_drop_bert.checks import (
     check_length,
     check_steps,
     check_tokens,
-    checked_limits,
     trainable_device,
 )
 from optuna_nas.objectives.layer_drop_bert.export import export_classifier
 from optuna_nas.objectives.layer_drop_bert.fine_tuning import FineTuning, Progress, Recipe
-from optuna_nas.objectives.layer_drop_bert.goals import Measured, chosen_goals
 from optuna_nas.objectives.layer_drop_bert.isolation import isolated
-from optuna_nas.objectives.layer_drop_bert.latency import latency
 from optuna_nas.objectives.layer_drop_bert.memory import probe
 from optuna_nas.objectives.layer_drop_bert.onnx_texts import onnx_of_texts
 from optuna_nas.objectives.layer_drop_bert.pretrained import Pretrained
@@ -75,6 +84,9 @@ _ACCURACIES = {
 }
 """Which texts the metrics are of that are measured again before a model is exported."""
 
+_MEASURES = MEASURES["parameters"], MEASURES["latency"]
+"""What is always measured, beside the speed-up."""
+
 ARTIFACTS = "optuna-nas-artifacts"
 """The folder that an objective writes to unless told otherwise."""
 
@@ -96,13 +108,17 @@ class LayerDropBert:
         gradient_clip: Largest norm of the gradient; infinite for none.
         max_length: Tokens of a text; longer ones are cut.
         evaluations_per_epoch: How often an epoch is evaluated and the pruner is asked.
-        objectives: `"score"`, `"accuracy"`, or several of these with `"parameters"` and
-            `"latency"` (see :mod:`~optuna_nas.objectives.layer_drop_bert.goals`). Optuna does not
-            prune in studies of several objectives.
+        goals: `"score"` (the accuracy minus `parameter_weight` times the share of parameters that
+            is left), `"accuracy"`, or several of these and of measures such as `"latency"` and
+            `"speedup"`, the first of them one of these two. Optuna does not prune in studies of
+            several objectives.
+        measures: What is measured and logged beside goals, limits, parameters, latency, speedup.
         parameter_weight: What all parameters of the full model cost in the score: with 0.1, half
             of them are worth five points of accuracy.
-        limits: The most `parameters` or `latency` of a model; a larger one is infeasible
-            (Optuna's constraints), which samplers take into account.
+        limits: The most of measures that is allowed, such as `{"parameters": 60_000_000}`. A
+            model over a limit is not fine-tuned; its trial is pruned, with Optuna's constraints,
+            which samplers take into account.
+        measure_device: Where latency and energy are measured; None for where is trained.
         warm_start: Whether the full model is fine-tuned once, and trials inherit from it.
         device: Where to train; None is a GPU if there is one.
         seed: Seed of the trainings. Trial `n` is seeded with this and `n`.
@@ -139,9 +155,11 @@ class LayerDropBert:
         gradient_clip: float = 1.0,
         max_length: int = 128,
         evaluations_per_epoch: int = 2,
-        objectives: str | Sequence[str] = "score",
+        goals: MeasureLike | Sequence[MeasureLike] | None = None,
+        measures: MeasureLike | Sequence[MeasureLike] = (),
         parameter_weight: float = 0.1,
-        limits: Mapping[str, float] | None = None,
+        limits: Mapping[MeasureLike, float] | str | None = None,
+        measure_device: str | torch.device | None = None,
         warm_start: bool = False,
         device: str | torch.device | None = None,
         seed: int = 0,
@@ -157,9 +175,14 @@ class LayerDropBert:
         )
         self.max_length = checked_integer("max_length", max_length, 3)  # [CLS] text [SEP]
         self.parameter_weight = checked_share("parameter_weight", parameter_weight)
-        self.objectives = objectives
-        self._goals = chosen_goals(objectives, self.parameter_weight)
-        self.limits = checked_limits(limits)
+        self._goals = Goals(
+            (Learned("score", "score"), Learned("accuracy", "accuracy")),
+            goals=goals,
+            measures=measures,
+            limits=limits,
+            more=(*_MEASURES, Measure("speedup", self._speedup, direction="maximize")),
+        )
+        self._measured_on = None if measure_device is None else usable_device(measure_device)
         self.warm_start = bool(warm_start)
         self.device = trainable_device(device)
         self.seed = checked_integer("seed", seed, 0, 2**31 - 1)
@@ -188,13 +211,18 @@ class LayerDropBert:
 
     @property
     def directions(self) -> tuple[optuna.study.StudyDirection, ...]:
-        """The direction of each objective."""
-        return tuple(goal.direction for goal in self._goals)
+        """The direction of each goal."""
+        return self._goals.directions
 
     @property
     def metric_names(self) -> tuple[str, ...]:
-        """The names of the objectives."""
-        return tuple(goal.name for goal in self._goals)
+        """The names of the goals."""
+        return self._goals.metric_names
+
+    @property
+    def limited(self) -> dict[str, float]:
+        """The limits by the name of the measure."""
+        return self._goals.limits
 
     @property
     def search_space(self) -> dict[str, BaseDistribution]:
@@ -208,7 +236,7 @@ class LayerDropBert:
             **self._training_settings(),
             "objectives": list(self.metric_names),
             "parameter_weight": self.parameter_weight,
-            "limits": self.limits,
+            "limits": self.limited,
             "warm_start": self.warm_start,
         }
 
@@ -216,11 +244,13 @@ class LayerDropBert:
         """Fine-tune the model with the layers that the trial suggests.
 
         Returns:
-            The value of the objective, or of each of them.
+            The value of the goal, or of each of them.
 
         Raises:
-            optuna.TrialPruned: The pruner stopped the trial, or the training diverged.
-            ValueError: The study's directions are not those of the objectives.
+            optuna.TrialPruned: The pruner stopped the trial, the model is over a limit, or the
+                training diverged.
+            UserError: This machine cannot measure something.
+            ValueError: The study's directions are not those of the goals.
             RuntimeError: A step does not fit into memory.
         """
         check_directions(trial, self.metric_names, self.directions)
@@ -234,7 +264,7 @@ class LayerDropBert:
             params: A value for each parameter of the space.
 
         Returns:
-            The value of the objective, or of each of them.
+            The value of the goal, or of each of them.
         """
         architecture = self.space.architecture(params)
         return self._train(architecture, optuna.trial.FixedTrial(architecture.params))
@@ -338,11 +368,9 @@ class LayerDropBert:
                 run.log(full_accuracy=self._warm.accuracy)
             model = thin(self._start, kept)
             saved = run.restore()
-            measured = self._measure(model, run, None if saved is None else saved["latency"])
-            run.log(parameters=measured.parameters, latency=measured.latency)
+            measured = Measurements(self._goals, run, self._measured_on)
+            measured.before_training(model.to(self.device), self._example)
             run.log(**self.data.measured_on)
-            for name, limit in self.limits.items():
-                trial.set_constraint(name, getattr(measured, name) - limit)
             try:
                 values = self._fit(model, measured, run, saved)
             except DivergedError as error:
@@ -354,41 +382,43 @@ class LayerDropBert:
             return values if len(values) > 1 else values[0]
 
     def _fit(
-        self, model: Any, measured: Measured, run: TrialRun, saved: Mapping[str, Any] | None
+        self, model: Any, measured: Measurements, run: TrialRun, saved: Mapping[str, Any] | None
     ) -> tuple[float, ...]:
-        def values(accuracy: float) -> tuple[float, ...]:
-            found = Measured(accuracy, measured.parameters, measured.share, measured.latency)
-            return tuple(goal.value(found) for goal in self._goals)
+        share = measured.found["parameters"] / self._pretrained.parameters
+
+        def learned(accuracy: float) -> dict[str, float]:
+            return {"accuracy": accuracy, "score": accuracy - self.parameter_weight * share}
 
         def evaluated(progress: Progress) -> None:
             run.log(seconds=progress.seconds, validation_accuracy=progress.accuracy)
-            run.report(values(progress.accuracy)[0], progress.evaluation)
-            run.checkpoint({**progress.state(), "latency": measured.latency})
+            run.report(learned(progress.accuracy)[self._goals.names[0]], progress.evaluation)
+            run.checkpoint(progress.state())
 
         tuning = self._fine_tuning(model, self._trial_seed(run.origin))
         accuracy = tuning.run(evaluated, saved)
         run.log(validation_accuracy=accuracy, test_accuracy=tuning.accuracy_on_test())
-        return values(accuracy)
+        measured.after_training(model, self._example)
+        return measured.values(learned(accuracy))
 
     def _fine_tuning(self, model: Any, seed: int) -> FineTuning:
         return FineTuning(
             model, self._tokens, self.task, self.recipe, seed=seed, device=self.device
         )
 
-    def _measure(self, model: Any, run: TrialRun, known_latency: float | None) -> Measured:
-        parameters = count_parameters(model)
-        if known_latency is None:
-            split = self._tokens.validation
-            middle = np.argsort(split.lengths, kind="stable")[len(split) // 2]
-            example = self._tokens.batches(split, [np.array([middle])])[0]
-            known_latency = latency(model, example, self.device)
-            # At the same time as the other: a ratio is worth more than a time on a busy machine.
-            full = latency(
-                self._pretrained.thin(range(self.space.num_layers)), example, self.device
-            )
-            run.log(speedup=full / known_latency)
-        share = parameters / self._pretrained.parameters
-        return Measured(float("nan"), parameters, share, known_latency)
+    @cached_property
+    def _example(self) -> dict[str, torch.Tensor]:
+        """The inputs that models are measured with: a text of middling length."""
+        split = self._tokens.validation
+        middle = np.argsort(split.lengths, kind="stable")[len(split) // 2]
+        [batch] = self._tokens.batches(split, [np.array([middle])])
+        return {name: tensor.to(self.device) for name, tensor in batch.items()}
+
+    def _speedup(self, model: Any, inputs: Mapping[str, torch.Tensor]) -> float:
+        """How many times as fast as the full model a model is."""
+        full = self._pretrained.thin(range(self.space.num_layers)).eval()
+        networks = model, full.to(device_of(inputs))
+        own, whole = time_networks(networks, inputs)
+        return whole.times_as_long(own)
 
     @cached_property
     def _warm(self) -> WarmStart:

@@ -1,0 +1,93 @@
+"""The options that say what is optimised, measured and limited, and what is made of them.
+
+A measure of one's own is `module:object` wherever the name of a measure may stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from optuna_nas.cli.named import named, unfit
+from optuna_nas.cli.objectives.recipe import Option, Options
+from optuna_nas.measures.goals import MeasureLike, read_limits
+from optuna_nas.measures.measure import Measure
+from optuna_nas.measures.names import MEASURES
+
+__all__ = ["GOAL_OPTIONS", "limits_in_words", "make_goals", "without_own_measures"]
+
+_IMPORTS = ("goals", "measures", "limits")
+
+GOAL_OPTIONS = (
+    Option(
+        "goals",
+        str,
+        None,
+        f"What is optimised: accuracy, and behind it measures: {', '.join(MEASURES)}, or "
+        "module:object.",
+        imports=True,
+    ),
+    Option("measures", str, None, "Measures that are logged beside the goals.", imports=True),
+    Option("limits", str, None, "Limits of measures, as my_module:DEPTH=5.", imports=True),
+    Option("measure_device", str, None, "Where is measured; where it is trained if unset."),
+    *(
+        Option(
+            f"max_{measure.name}",
+            float if measure.unit in ("ms", "mJ") else int,
+            None,
+            f"Networks of more {measure.unit or measure.name} are not trained.",
+        )
+        for measure in MEASURES.values()
+    ),
+)
+
+
+def make_goals(options: Options) -> dict[str, Any]:
+    """The arguments of an objective that say what is optimised, measured and limited.
+
+    Raises:
+        ValueError: A measure of one's own cannot be had.
+    """
+    limits: dict[MeasureLike, float] = {
+        name: limit for name in MEASURES if (limit := options[f"max_{name}"]) is not None
+    }
+    for name, limit in read_limits(options["limits"] or "").items():
+        limits[_own("limits", name)] = limit
+    goals, measures = (
+        [_own(argument, name) for name in _names(options[argument])]
+        for argument in ("goals", "measures")
+    )
+    return {
+        "goals": goals or None,
+        "measures": measures,
+        "limits": limits,
+        "measure_device": options["measure_device"],
+    }
+
+
+def limits_in_words(limits: Mapping[str, float]) -> list[str]:
+    """What is limited, in a sentence; none if nothing is."""
+    listed = ", ".join(f"{name} {limit:,g}" for name, limit in limits.items())
+    return [f"Networks over a limit are not trained: {listed}."] if limits else []
+
+
+def without_own_measures(options: Options) -> dict[str, Any]:
+    """The options of an objective without measures of one's own, which are not imported then."""
+    return {
+        name: None if name in _IMPORTS and ":" in (value or "") else value
+        for name, value in options.items()
+    }
+
+
+def _names(text: str | None) -> list[str]:
+    return [name.strip() for name in (text or "").split(",") if name.strip()]
+
+
+def _own(argument: str, name: str) -> MeasureLike:
+    """The measure that `module:object` is, or the name of a known one."""
+    if ":" not in name:
+        return name
+    found = named(argument, name, {})
+    if not isinstance(found, Measure):
+        raise unfit(argument, name, found, "a Measure")
+    return found
