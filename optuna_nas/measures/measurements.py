@@ -97,7 +97,7 @@ class Measurements:
 
     def _take(self, measures: Collection[Measure], network: nn.Module, inputs: Inputs) -> None:
         before = {measure.name: self._run.recall(measure.name) for measure in measures}
-        self.found |= {name: value for name, value in before.items() if value is not None}
+        self.found |= {name: float(value) for name, value in before.items() if value is not None}
         new = [measure for measure in measures if before[measure.name] is None]
         if new and self._device not in (None, device_of(inputs)):
             network = copy.deepcopy(network).to(self._device)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import torch
 
 
-def usable_device(device: str | torch.device | None) -> torch.device:
+def usable_device(device: str | torch.device | None, argument: str = "device") -> torch.device:
     """Return the device to train on.
 
     Args:
         device: A device of torch or its name; None is a GPU if there is one, else the CPU.
+        argument: What it was given for.
 
     Raises:
         ValueError: There is no such device here.
@@ -26,7 +27,7 @@ def usable_device(device: str | torch.device | None) -> torch.device:
     except (AssertionError, RuntimeError, TypeError) as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(
-            f"`device` is {device!r}, which cannot be used here ({reason}); allowed are None, "
+            f"`{argument}` is {device!r}, which cannot be used here ({reason}); allowed are None, "
             "'cpu' and the devices that torch finds."
         ) from error
     return found

@@ -65,8 +65,9 @@ class TrainingObjective(CommonOptions, ABC):
     def __post_init__(self) -> None:
         check_options(self)
         self.device: torch.device = usable_device(self.device)
-        elsewhere = self.measure_device
-        self._measured_on = None if elsewhere is None else usable_device(elsewhere)
+        self._measured_on: torch.device | None = None
+        if self.measure_device is not None:
+            self._measured_on = usable_device(self.measure_device, "measure_device")
         self._goals = Goals(
             [Learned("accuracy", self.metric_name)],
             goals=self.goals,

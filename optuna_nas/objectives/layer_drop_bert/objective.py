@@ -182,7 +182,9 @@ class LayerDropBert:
             limits=limits,
             more=(*_MEASURES, Measure("speedup", self._speedup, direction="maximize")),
         )
-        self._measured_on = None if measure_device is None else usable_device(measure_device)
+        self._measured_on: torch.device | None = None
+        if measure_device is not None:
+            self._measured_on = usable_device(measure_device, "measure_device")
         self.warm_start = bool(warm_start)
         self.device = trainable_device(device)
         self.seed = checked_integer("seed", seed, 0, 2**31 - 1)
