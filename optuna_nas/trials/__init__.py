@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from optuna_nas.trials.inheritance import Inheritance
     from optuna_nas.trials.leftovers import sweep
     from optuna_nas.trials.recovery import Unclaimed, queued_if_interrupted, recover_interrupted
     from optuna_nas.trials.run import TrialRun
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CorruptStateError",
+    "Inheritance",
     "Stage",
     "Stages",
     "TrialRun",
@@ -27,6 +29,7 @@ __all__ = [
 
 _HOMES = {
     "CorruptStateError": "states",
+    "Inheritance": "inheritance",
     "Stage": "stages",
     "Stages": "stages",
     "TrialRun": "run",

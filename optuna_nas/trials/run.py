@@ -42,6 +42,7 @@ from optuna_nas._interrupts import check_interrupted, held_back
 from optuna_nas.artifacts import ArtifactPlace, open_artifacts
 from optuna_nas.storages.retries import REASON_ATTR, remember_outcome
 from optuna_nas.trials.checkpoints import Checkpoint, Curve
+from optuna_nas.trials.inheritance import Inheritance, inheritance
 from optuna_nas.trials.origins import RUN_ATTR, origin
 from optuna_nas.trials.publishing import publish
 from optuna_nas.trials.recovery import (
@@ -240,6 +241,18 @@ class TrialRun:
         except OSError as error:
             _logger.warning(f"Trial {self.trial.number}: cannot publish {name!r}: {error}")
             return None
+
+    def inherit(self) -> Inheritance | None:
+        """Return the architecture and the weights of the trial that this one was made from.
+
+        To be called after the architecture was suggested, and only if :meth:`restore` returned
+        nothing. The user attribute `inherited_from` names the parent, or `not_inherited` says why
+        there is nothing to inherit from it.
+
+        Returns:
+            None if the sampler made it from nothing, or the weights are gone.
+        """
+        return None if self._live is None else inheritance(self._place, self._live)
 
     def finish(
         self,

@@ -3,7 +3,7 @@
 The study remembers whose weights are there and how good these trials are. Whoever finishes a trial
 writes its weights if it is among the best `keep`, and deletes those that no longer are. The best
 one has no better, so no worker ever deletes it. Two workers that finish at once may leave one file
-too many; the next one removes it.
+too many; the next one removes it. Those that an unfinished trial inherits from stay until it ends.
 
 Which trial is better, :mod:`optuna_nas._ranking` says. While none is feasible, those that violate
 their constraints least are kept.
@@ -18,9 +18,11 @@ from typing import Any
 
 import optuna
 import torch
+from optuna.trial import TrialState
 
 from optuna_nas import _optuna
 from optuna_nas._attributes import as_number
+from optuna_nas._proposals import parent_of
 from optuna_nas._ranking import Standing, ranking
 from optuna_nas.artifacts import ArtifactPlace, open_artifacts
 from optuna_nas.storages.retries import retry_history
@@ -72,9 +74,8 @@ def keep_weights(
         }
         write_state(place.weights(study.study_name, trial.number), weights, header)
         _remember(study, trial.number, standing)
-    for number in ranked[keep:]:
-        if number != trial.number:
-            _forget(place, study, number)
+    for number in set(ranked[keep:]) - {trial.number} - _of_parents(study, trial.number):
+        _forget(place, study, number)
     return kept
 
 
@@ -121,6 +122,13 @@ def _holder(study: optuna.Study, number: int) -> int:
     trials, kept = study.get_trials(deepcopy=False), _kept(study)
     before = retry_history(trials[number]) if number < len(trials) else []
     return next((n for n in (number, *reversed(before)) if n in kept), number)
+
+
+def _of_parents(study: optuna.Study, ending: int) -> set[int]:
+    """Whose weights are those of parents of unfinished trials, other than the one that ends."""
+    unfinished = study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING))
+    parents = {parent_of(trial) for trial in unfinished if trial.number != ending}
+    return {_holder(study, parent) for parent in parents if parent is not None}
 
 
 def _kept(study: optuna.Study) -> dict[int, Standing]:
