@@ -120,9 +120,7 @@ class History:
     @cached_property
     def ranked(self) -> list[Observation]:
         """The observations, best first; of equals the earlier one first."""
-        if self.num_objectives > 1:
-            return _ranked_by_domination(self.observations)
-        return sorted(self.observations, key=lambda o: (*o.rank, o.number))
+        return ranked(self.observations)
 
     @property
     def num_evaluated(self) -> int:
@@ -152,6 +150,13 @@ class History:
     def constraints(self) -> dict[str, tuple[list[int], np.ndarray]]:
         """For each constraint, by name: which observations have it, and their values."""
         return _constraints(self.observations)
+
+
+def ranked(observations: Sequence[Observation]) -> list[Observation]:
+    """Observations by the rules of the module, best first; of equals the earlier one first."""
+    if observations and len(observations[0].values) > 1:
+        return _ranked_by_domination(observations)
+    return sorted(observations, key=lambda o: (*o.rank, o.number))
 
 
 def with_violations(observations: list[Observation]) -> list[Observation]:

@@ -5,8 +5,13 @@
    becomes the current one.
 3. If no neighbour is better, the current one is a local optimum: start again at 1.
 
+With several objectives it is a Pareto local search. What no known one dominates is in an archive;
+the current one is that of the archive which has neighbours that nobody looked at, and is furthest
+from the others. If there is none, start again at 1.
+
 Reference: C. White, S. Nolen, Y. Savani, *Exploring the Loss Landscape in Neural Architecture
-Search*, UAI 2021, arXiv 2005.02960.
+Search*, UAI 2021, arXiv 2005.02960; L. Paquete, M. Chiarandini, T. Stützle, *Pareto Local Optimum
+Sets in the Biobjective Traveling Salesman Problem*, 2004 (several objectives).
 
 *Departures*: where the climb stands is not kept but replayed from the study's trials, in the order
 in which they completed, so that it survives a restart and many workers climb together. Where
@@ -17,12 +22,20 @@ them less.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from optuna_nas._checks import checked_integer
 from optuna_nas.samplers._base import ArchitectureSampler, Request
 from optuna_nas.samplers._history import Observation
 from optuna_nas.samplers._proposal import Proposal
 from optuna_nas.spaces import Architecture, SearchSpace
+from optuna_nas.surrogates.pareto import crowding_distances
+
+if TYPE_CHECKING:
+    import optuna
 
 
 class LocalSearchSampler(ArchitectureSampler):
@@ -73,34 +86,58 @@ class LocalSearchSampler(ArchitectureSampler):
             adopt: What becomes of a neighbour that is proposed; None if nothing changes.
         """
         adopt = adopt or (lambda architecture: architecture)
-        current: Observation | None = None
+        archive: list[_Point] = []
         start: list[Observation] = []
         seen: set[str] = set()
-        unseen: set[str] = set()
         for observation in sorted(observations, key=lambda o: (o.completed, o.number)):
             seen.add(observation.architecture.key)
-            unseen.discard(observation.architecture.key)
-            if observation.pruned and current is None:
-                continue
-            if current is None:
-                start.append(observation)
+            for point in archive:
+                point.unseen.discard(observation.architecture.key)
+            joining = [] if observation.pruned else [observation]
+            if not archive:
+                start += joining
                 if len(start) < self._n_startup_trials:
                     continue
-                better = min(start, key=lambda o: (*o.rank, o.number))
-            elif observation.rank < current.rank and not observation.pruned:
-                better = observation
-            else:
-                better = current
-            if better is not current:
-                current = better
-                around = map(adopt, self._neighborhood(better.architecture))
-                unseen = {neighbor.key for neighbor in around if neighbor is not None} - seen
-            if not unseen:
-                current, start = None, []
-        return current
+                joining = sorted(start, key=lambda o: (o.violation, *o.values, o.number))
+            for new in joining:
+                if not any(_as_good(point.observation, new) for point in archive):
+                    around = map(adopt, self._neighborhood(new.architecture))
+                    unseen = {neighbor.key for neighbor in around if neighbor is not None} - seen
+                    archive = [p for p in archive if not _as_good(new, p.observation)]
+                    archive.append(_Point(new, unseen))
+            if not any(point.unseen for point in archive):
+                archive, start = [], []
+        return _most_alone(archive)
 
     def _neighborhood(self, architecture: Architecture) -> list[Architecture]:
         """The neighbours, computed once for every point of the climb."""
         if architecture not in self._neighborhoods:
             self._neighborhoods[architecture] = architecture.space.neighbors(architecture)
         return self._neighborhoods[architecture]
+
+    def _check_objectives(self, study: optuna.Study) -> None:
+        """Any number of objectives will do."""
+
+
+@dataclass(frozen=True)
+class _Point:
+    """What nothing known is better than, and the keys of its neighbours that nobody looked at."""
+
+    observation: Observation
+    unseen: set[str]
+
+
+def _as_good(one: Observation, other: Observation) -> bool:
+    """Whether one is nowhere worse than another."""
+    if one.violation != other.violation:
+        return one.violation < other.violation
+    return all(a <= b for a, b in zip(one.values, other.values, strict=True))
+
+
+def _most_alone(archive: Sequence[_Point]) -> Observation | None:
+    """Of those whose neighbours are not all known, the one in the emptiest surroundings."""
+    if not archive:
+        return None
+    distances = crowding_distances(np.array([point.observation.values for point in archive]))
+    open_ones = [place for place, point in enumerate(archive) if point.unseen]
+    return archive[max(open_ones, key=lambda place: float(distances[place]))].observation

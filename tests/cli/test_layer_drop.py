@@ -172,6 +172,14 @@ def test_several_goals(
     assert call_in(folder, "export", "--study=two", f"--trial={number}")[0] == 0
 
 
+SINGLE = """
+from functools import partial
+from optuna_nas.samplers import ReinforceSampler
+Single = partial(ReinforceSampler, reward="score")
+"""
+"""A sampler for one value."""
+
+
 @pytest.mark.parametrize(
     ("option", "message"),
     [
@@ -179,13 +187,14 @@ def test_several_goals(
         ("--model=nowhere", "--model is 'nowhere', which transformers cannot load"),
         ("--max-layers=4", "--max-layers is 4; allowed is an integer from 1 to 3."),
         ("--text-column=title", "title"),
-        ("--goals=score,latency --sampler=local-search", "which cannot search for the 2 values"),
+        ("--goals=score,latency --sampler=single:Single", "cannot search for the 2 values"),
     ],
 )
 def test_what_cannot_be(
     call_in: Callable[..., Outcome], searched: tuple[Path, str], option: str, message: str
 ) -> None:
     words = ["--study=other", *option.split()]
+    (searched[0] / "single.py").write_text(SINGLE)
     code, _, err = call_in(searched[0], "search", *OPTIONS, *words)
     assert code == 2 and err.startswith("Error: ") and err.count("\n") == 1
     assert message in err

@@ -70,6 +70,11 @@ MULTI_OBJECTIVE: dict[str, Factory] = {
     ),
     "bananas-gcn": _bananas(predictor=GCNEnsemble(num_members=2, width=8, dense=8, steps=3)),
     "bananas-vae": _bananas(predictor=VAEPredictor(num_random=20, steps=3)),
+    "local-search": lambda: LocalSearchSampler(n_startup_trials=1, seed=0),
+    "evolution-oldest": lambda: RegularizedEvolutionSampler(population_size=1, seed=0),
+    "evolution-worst": lambda: RegularizedEvolutionSampler(
+        population_size=2, tournament_size=2, removal="worst"
+    ),
     "reinforce": lambda: ReinforceSampler(batch_size=2, seed=0),
     "reinforce-factorized": lambda: ReinforceSampler(policy="factorized", update="ppo", seed=0),
     "q-learning": lambda: QLearningSampler(seed=0),
@@ -78,13 +83,8 @@ MULTI_OBJECTIVE: dict[str, Factory] = {
     **{f"bananas-{name}": _bananas(multi_objective=name) for name in ("hypervolume", "chebyshev")},
 }
 SINGLE_OBJECTIVE: dict[str, Factory] = {
-    "local-search": lambda: LocalSearchSampler(n_startup_trials=1, seed=0),
     "reinforce-score": lambda: ReinforceSampler(reward="score", seed=0),
     "q-learning-cubed": lambda: QLearningSampler(reward="cubed", seed=0),
-    "evolution-oldest": lambda: RegularizedEvolutionSampler(population_size=1, seed=0),
-    "evolution-worst": lambda: RegularizedEvolutionSampler(
-        population_size=2, tournament_size=2, removal="worst"
-    ),
 }
 
 

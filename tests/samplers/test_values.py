@@ -99,16 +99,14 @@ def space_choices(space: SearchSpace) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize("with_space", [True, False])
-def test_several_objectives_are_an_error(
-    named: tuple[str, Make], space: SearchSpace, with_space: bool
-) -> None:
-    name, make = named
-    if name == "bananas":
-        return  # takes any number of them
-    study = optuna.create_study(sampler=make(), directions=["minimize", "maximize"])
-    trial = study.ask()
-    with pytest.raises(ValueError, match="multi-objective"):
+def test_several_objectives(make: Make, space: SearchSpace, with_space: bool) -> None:
+    def objective(trial: optuna.Trial) -> tuple[float, float]:
         if with_space:
-            space.suggest(trial)
-        else:
-            trial.suggest_float("x", 0, 1)
+            operations = list(space.suggest(trial).params.values())
+            return operations.count("none"), operations.count("nor_conv_3x3")
+        x = trial.suggest_float("x", 0, 1)
+        return x, x**2
+
+    study = optuna.create_study(sampler=make(), directions=["minimize", "maximize"])
+    study.optimize(objective, n_trials=12)
+    assert len({str(trial.params) for trial in study.trials}) == 12
