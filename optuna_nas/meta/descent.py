@@ -7,14 +7,13 @@ An epoch is one training of `steps` steps from new weights. In it,
 3. Adam takes a step of the settings: of hyper-parameters as they are, of learning rates as their
    logarithms, of momenta as their logits, so that both stay in range.
 
-Without a method the settings stay as they are, which is what a search by trials does.
-
 Reference: D. Maclaurin, D. Duvenaud, R. P. Adams, "Gradient-based Hyperparameter Optimization
 through Reversible Learning", ICML 2015, arXiv:1502.03492, section 4.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -59,20 +58,22 @@ class MetaDescent:
 
     Args:
         problem: The problem.
-        method: How hypergradients are computed; None to leave the settings as they are.
+        method: How hypergradients are computed.
         hyper: The hyper-parameters to begin with.
         settings: The training.
         generator: What draws initial weights, on the CPU.
 
     Attributes:
         trainings: How many trainings were made.
+        loss: The validation loss after the last one.
+        bits_per_weight: What the last hypergradient kept of its training, in bits.
         curve: The settings before each epoch and after the last one, by name.
     """
 
     def __init__(
         self,
         problem: Problem,
-        method: HypergradientMethod | None,
+        method: HypergradientMethod,
         hyper: Tensors,
         settings: TrainingSettings,
         generator: torch.Generator,
@@ -93,6 +94,7 @@ class MetaDescent:
         )
         self._hyper_names = tuple(hyper)
         self.trainings = 0
+        self.loss = self.bits_per_weight = math.nan
         self.curve: dict[str, list[Tensor]] = {name: [] for name in self._raw}
         self._record()
 
@@ -118,9 +120,6 @@ class MetaDescent:
         weights: Tensors = self._problem.init(self._generator)
         velocity: Tensors | None = None
         first = self.trainings * self._settings.steps
-        if self._method is None:
-            self.trainings += 1
-            return self.validation_loss(self._train(weights, first))
         width, found = self._method.window or self._settings.steps, None
         for start in range(0, self._settings.steps, width):
             stop = min(start + width, self._settings.steps)
@@ -137,8 +136,9 @@ class MetaDescent:
             self._step(found, start, stop)
         assert found is not None
         self.trainings += 1
+        self.loss, self.bits_per_weight = found.validation_loss, found.bits_per_weight
         self._record()
-        return found.validation_loss
+        return self.loss
 
     def final_weights(self) -> dict[str, Tensor]:
         """Train once more with the settings as they are, and learn nothing from it.
@@ -147,7 +147,10 @@ class MetaDescent:
             DivergedError: A loss or gradient is not finite.
         """
         weights = self._problem.init(self._generator)
-        return self._train(weights, self.trainings * self._settings.steps)
+        first = self.trainings * self._settings.steps
+        hyper, training = self._part(0, self._settings.steps, first)
+        losses = Losses(self._problem, weights, hyper)
+        return losses.named(descend(losses, training, None)[0])
 
     def validation_loss(self, weights: Tensors) -> float:
         """The validation loss of weights.
@@ -178,11 +181,6 @@ class MetaDescent:
         self._generator.set_state(state["generator"])
         self.trainings = state["trainings"]
         self.curve = {name: list(values) for name, values in state["curve"].items()}
-
-    def _train(self, weights: Tensors, first: int) -> dict[str, Tensor]:
-        hyper, training = self._part(0, self._settings.steps, first)
-        losses = Losses(self._problem, weights, hyper)
-        return losses.named(descend(losses, training, None)[0])
 
     def _part(self, start: int, stop: int, first: int) -> tuple[dict[str, Tensor], Training]:
         """The hyper-parameters, and some steps of the training."""

@@ -94,7 +94,7 @@ class Losses:
             loss = self._problem.training_loss(self.named(vector), self.hyper, batch)
         except RuntimeError as error:
             raise RuntimeError(f"`training_loss` fails in step {batch}: {error}") from error
-        return self._checked_loss("training_loss", loss, f"in step {batch}")
+        return checked_loss("training_loss", loss, self.start.device, f"in step {batch}")
 
     def validation(self, vector: Tensor, batch: int) -> Tensor:
         """The validation loss; raises as :meth:`training` does."""
@@ -102,7 +102,7 @@ class Losses:
             loss = self._problem.validation_loss(self.named(vector), batch)
         except RuntimeError as error:
             raise RuntimeError(f"`validation_loss` fails on batch {batch}: {error}") from error
-        return self._checked_loss("validation_loss", loss, f"on batch {batch}")
+        return checked_loss("validation_loss", loss, self.start.device, f"on batch {batch}")
 
     def gradient(self, vector: Tensor, batch: int, *, create_graph: bool = False) -> Tensor:
         """The gradient of the training loss in the weights.
@@ -182,19 +182,26 @@ class Losses:
                 f"any of {steps} steps: there is nothing to learn about them."
             )
 
-    def _checked_loss(self, name: str, loss: Tensor, when: str) -> Tensor:
-        if not isinstance(loss, Tensor) or loss.numel() != 1:
-            shape = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
-            raise ValueError(f"`{name}` has returned {shape} {when}; allowed is one number.")
-        if loss.device != self.start.device:
-            raise ValueError(
-                f"`{name}` is on {loss.device} {when}, the weights are on {self.start.device}; "
-                "allowed is one device."
-            )
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise DivergedError(f"`{name}` is {value} {when}")
-        return loss.reshape(())
+
+def checked_loss(name: str, loss: Tensor, device: torch.device, when: str) -> Tensor:
+    """Return a loss as a tensor without dimensions, if it is one finite number on the device.
+
+    Raises:
+        DivergedError: It is not finite.
+        ValueError: It is no number, or on another device.
+    """
+    if not isinstance(loss, Tensor) or loss.numel() != 1:
+        shape = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
+        raise ValueError(f"`{name}` has returned {shape} {when}; allowed is one number.")
+    if loss.device != device:
+        raise ValueError(
+            f"`{name}` is on {loss.device} {when}, the weights are on {device}; allowed is one "
+            "device."
+        )
+    value = float(loss.detach())
+    if not math.isfinite(value):
+        raise DivergedError(f"`{name}` is {value} {when}")
+    return loss.reshape(())
 
 
 def _checked(argument: str, tensors: Tensors) -> Tensors:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from optuna_nas.objectives.darts import Darts
     from optuna_nas.objectives.edge_nes import EdgeNES, EnsembleSearch
     from optuna_nas.objectives.layer_drop_bert import LayerDropBert
+    from optuna_nas.objectives.meta_optimization import MetaOptimization
     from optuna_nas.objectives.one_shot import OneShotSearch, derived_params
     from optuna_nas.objectives.surrogate_benchmark import SurrogateBenchmark, SurrogateQuality
     from optuna_nas.objectives.tabular import (
@@ -31,6 +32,7 @@ __all__ = [
     "EnsembleSearch",
     "LayerDropBert",
     "LayerDropTable",
+    "MetaOptimization",
     "NASBench101",
     "NASBench201",
     "OneShotSearch",
@@ -47,6 +49,7 @@ _MODULES = {
     "EnsembleSearch": "edge_nes",
     "LayerDropBert": "layer_drop_bert",
     "LayerDropTable": "tabular",
+    "MetaOptimization": "meta_optimization",
     "NASBench101": "tabular",
     "NASBench201": "tabular",
     "OneShotSearch": "one_shot",

@@ -26,10 +26,10 @@ def named(vector: Tensor) -> dict[str, Tensor]:
     return {"a": vector[:2], "b": vector[2:].reshape(-1, 1)}
 
 
-def descent(method: str | None, seed: int = 0, **settings: Any) -> MetaDescent:
+def descent(method: str, seed: int = 0, **settings: Any) -> MetaDescent:
     return MetaDescent(
         RIDGE,
-        None if method is None else HYPERGRADIENTS[method],
+        HYPERGRADIENTS[method],
         decay(-3.0),
         TrainingSettings(**{"steps": 60, "learning_rate": 0.2, "momentum": 0.5} | settings),
         torch.Generator().manual_seed(seed),
@@ -79,13 +79,6 @@ def test_learning_rates_and_momenta_are_learnt(by_step: bool) -> None:
     assert float(found["momentum"].max()) < 1
     assert losses[-1] < 0.7 * losses[0]
     assert len(search.curve["learning_rate"]) == len(search.curve["log_decay"]) == 31
-
-
-def test_without_a_method_settings_stay() -> None:
-    search = descent(None)
-    search.train_epoch()
-    assert torch.equal(search.settings()["log_decay"], decay(-3.0)["log_decay"])
-    assert [len(values) for values in search.curve.values()] == [1]
 
 
 @pytest.mark.parametrize("method", HYPERGRADIENTS)
