@@ -75,6 +75,7 @@ class ByPerturbation:
             torch.Generator().manual_seed(int(rng.integers(2**31))),
         )
         tuned.supernet.plain = None  # whatever is faster
+        tuned.supernet.sampled = True
         shared = SharedWeights(tuned)
 
         def tune(weights: Weights) -> None:

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import torch
 from torch import nn
 
+from optuna_nas._numerics import autocast, numerics
 from optuna_nas.data import Split, batches
 from optuna_nas.methods.bilevel import constant
 from optuna_nas.methods.costs import CostOf, cost_of
@@ -107,6 +108,7 @@ class Engine:
             schedule.architecture_optimizer(self.alphas) if self.alphas else None
         )
         supernet.plain = method.execution.plain(self.weights[0].device)
+        supernet.sampled = method.execution.sampled
         self.trajectory = Trajectory()
         self.trajectory.record(architecture.strengths())
 
@@ -119,18 +121,27 @@ class Engine:
         Raises:
             DivergedError: The loss, or the architecture, is not finite.
         """
+        schedule = self.method.schedule
+        with numerics(tf32=schedule.tf32, deterministic=schedule.deterministic):
+            return self._train_epoch()
+
+    def _train_epoch(self) -> float:
         self.supernet.train()
         for group in self.weight_optimizer.param_groups:
             group["lr"] = self.learning_rate
-        total, count = 0.0, 0
+        losses, counts = [], []
         for inputs, targets in batches(self._train, self._batch_size, self.generator):
             batch = self._augmented(inputs), targets
             if self.method.step is not None and self._architecture_moves:
                 self.method.step(self, batch)
-            total += self._step_weights(batch) * len(targets)
-            count += len(targets)
+            losses.append(self._step_weights(batch))  # on the device, which is not waited for
+            counts.append(len(targets))
             self._step += 1
         self.epochs += 1
+        count = sum(counts)
+        total: float = sum(
+            loss * n for loss, n in zip(torch.stack(losses).tolist(), counts, strict=True)
+        )
         if not math.isfinite(total):
             raise DivergedError(f"the mean training loss of the epoch is {total / count}")
         if not all(bool(alpha.isfinite().all()) for alpha in self.alphas):
@@ -281,7 +292,9 @@ class Engine:
         """
         inputs, targets = batch
         own = {kind: w[: len(targets)] if w.ndim == 3 else w for kind, w in weights.items()}
-        return self.task.loss(self.supernet(inputs, own, computed), targets)
+        with autocast(self.method.schedule.precision, inputs.device):
+            outputs = self.supernet(inputs, own, computed)
+        return self.task.loss(outputs.float() if _is_half(outputs) else outputs, targets)
 
     def merit(self, batch: Batch, weights: Weights) -> float:
         """The score of a batch, negated if less of it is better; statistics stay as they are."""
@@ -308,7 +321,7 @@ class Engine:
         due = self._step % schedule.architecture_every == 0
         return bool(self.alphas) and due and self.epochs >= schedule.warm_up_epochs
 
-    def _step_weights(self, batch: Batch) -> float:
+    def _step_weights(self, batch: Batch) -> torch.Tensor:
         noise = self.draw_noise()
         with torch.no_grad():
             weights = self.sample(noise)
@@ -322,10 +335,14 @@ class Engine:
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.weights, self.method.schedule.gradient_clip)
         self.weight_optimizer.step()
-        return float(loss.detach())
+        return loss.detach()
 
     def _augmented(self, inputs: torch.Tensor) -> torch.Tensor:
         return self.task.augment(inputs, self.generator)
+
+
+def _is_half(outputs: torch.Tensor) -> bool:
+    return outputs.dtype in (torch.bfloat16, torch.float16)
 
 
 def _seeded(noise: int) -> torch.Generator:

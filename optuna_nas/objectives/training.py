@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from optuna_nas._numerics import autocast, numerics
 from optuna_nas.data import batches
 from optuna_nas.networks import AUXILIARY_WEIGHT
 from optuna_nas.trials.divergence import DivergedError
@@ -60,6 +61,9 @@ class Trainer:
         self._generator = generator
         self._drop_path_probability = drop_path_probability
         self._step = 0
+        self._scaler = torch.amp.GradScaler(
+            train.inputs.device.type, enabled=options.precision == "float16"
+        )
         self._optimizer = torch.optim.SGD(
             network.parameters(),
             lr=options.learning_rate,
@@ -77,25 +81,36 @@ class Trainer:
         Raises:
             DivergedError: The loss is not finite.
         """
+        with numerics(tf32=self._options.tf32, deterministic=self._options.deterministic):
+            return self._train_epoch()
+
+    def _train_epoch(self) -> float:
         self._network.train()
         if self._drop_path_probability:
             share = self._step // self._steps_per_epoch / self._options.epochs
             probability = share * self._drop_path_probability
             self._network.drop_path_probability = probability  # type: ignore[assignment]
-        total, count = 0.0, 0
+        losses, counts = [], []
         for inputs, targets in batches(self._train, self._batch_size, self._generator):
             for group in self._optimizer.param_groups:
                 group["lr"] = self._learning_rate()
             augmented = self._task.augment(inputs, self._generator)
-            loss = self._loss(self._network(augmented), targets)
+            with autocast(self._options.precision, inputs.device):
+                loss = self._loss(self._network(augmented), targets)
             self._optimizer.zero_grad()
             if loss.requires_grad:  # a network without live parameters cannot learn
-                loss.backward()  # type: ignore[no-untyped-call]
+                self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+                self._scaler.unscale_(self._optimizer)
                 nn.utils.clip_grad_norm_(self._network.parameters(), self._options.gradient_clip)
-                self._optimizer.step()
+                self._scaler.step(self._optimizer)
+                self._scaler.update()
             self._step += 1
-            total += float(loss.detach()) * len(targets)
-            count += len(targets)
+            losses.append(loss.detach())  # on the device, which is not waited for
+            counts.append(len(targets))
+        count = sum(counts)
+        total: float = sum(
+            loss * n for loss, n in zip(torch.stack(losses).tolist(), counts, strict=True)
+        )
         if not math.isfinite(total):
             raise DivergedError(f"the mean training loss of the epoch is {total / count}")
         return total / count
@@ -107,6 +122,7 @@ class Trainer:
             "optimizer": self._optimizer.state_dict(),
             "generator": self._generator.get_state(),
             "step": self._step,
+            "scaler": self._scaler.state_dict(),
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -115,6 +131,8 @@ class Trainer:
         self._optimizer.load_state_dict(state["optimizer"])
         self._generator.set_state(state["generator"])
         self._step = state["step"]
+        if state.get("scaler"):  # float16's; of the others it is empty
+            self._scaler.load_state_dict(state["scaler"])
 
     def _loss(
         self, outputs: torch.Tensor | tuple[torch.Tensor, ...], targets: torch.Tensor

@@ -92,7 +92,7 @@ class MixedCell(nn.Module):
             for source, rows in enumerate(self._leaving)
         )
 
-    def plan(self, weights: torch.Tensor, computed: torch.Tensor) -> Plan:
+    def plan(self, weights: torch.Tensor, computed: torch.Tensor, *, look: bool) -> Plan:
         """What is to be computed of the wanted operations, `edges operations` each."""
         mixture = self.mixtures[0]
         assert isinstance(mixture, Mixture)
@@ -103,6 +103,7 @@ class MixedCell(nn.Module):
             inputs=self.inputs,
             outputs=self.outputs,
             absent=mixture.absent,
+            look=look,
         )
 
     def forward(self, inputs: Sequence[torch.Tensor], weights: torch.Tensor) -> list[torch.Tensor]:

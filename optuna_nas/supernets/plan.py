@@ -50,6 +50,7 @@ class Plan:
         inputs: int,
         outputs: Collection[int],
         absent: Collection[int],
+        look: bool,
     ) -> Plan:
         """Find what is to be computed.
 
@@ -61,9 +62,11 @@ class Plan:
             inputs: How many nodes are inputs.
             outputs: The nodes whose value is wanted.
             absent: The columns of operations that are no connection.
+            look: Whether weights that are one are looked for.
         """
         wanted = computed.tolist()
-        values = weights.detach().tolist()
+        look = look and not weights.requires_grad and weights.ndim == 2
+        values = weights.tolist() if look else []
         present = {
             row: tuple(c for c, want in enumerate(line) if want and c not in absent)
             for row, line in enumerate(wanted)
@@ -73,7 +76,7 @@ class Plan:
         for position in live_edges([edges[row] for row in rows], range(inputs), outputs):
             row = rows[position]
             source, target = edges[row]
-            ones = () if weights.requires_grad or weights.ndim == 3 else present[row]
+            ones = present[row] if look else ()
             whole = frozenset(column for column in ones if values[row][column] == 1.0)
             leaving.setdefault(source, []).append(LiveEdge(row, target, present[row], whole))
         return cls(leaving)

@@ -80,6 +80,8 @@ class Supernet(nn.Module, ABC):
         operations: The operations, in the order of the weights' columns.
         plain: Whether the plain execution is used; None where at most half of the operations have
             a weight.
+        sampled: Whether the plain execution looks which operations have a weight, for which a GPU
+            is waited for; if not, it computes all.
         never_derived: Operations that :meth:`derive` never chooses, whatever their weights.
     """
 
@@ -88,6 +90,7 @@ class Supernet(nn.Module, ABC):
     edges: Mapping[str, tuple[Edge, ...]]
     operations: tuple[str, ...]
     plain: bool | None = None
+    sampled: bool = True
 
     @abstractmethod
     def __init__(self, space: SearchSpace, size: SupernetSize) -> None:
@@ -158,14 +161,21 @@ class Supernet(nn.Module, ABC):
         """What each kind of cell computes; None for the fused execution."""
         if self.plain is False:
             return None
-        if computed is None:
+        look = self.sampled or self.plain is None
+        if computed is None and not look:
+            shapes = {kind: weights[kind].shape[-2:] for kind in cells}
+            computed = {kind: torch.ones(shape) for kind, shape in shapes.items()}
+        elif computed is None:
             computed = {kind: weights[kind].detach() != 0 for kind in cells}
             computed = {k: c.any(dim=0) if c.ndim == 3 else c for k, c in computed.items()}
         if self.plain is None:
             shares = torch.cat([computed[kind].flatten() for kind in cells]).float()
             if float(shares.mean()) > _DENSE:
                 return None
-        return {kind: cell.plan(weights[kind], computed[kind]) for kind, cell in cells.items()}
+        return {
+            kind: cell.plan(weights[kind], computed[kind], look=look)
+            for kind, cell in cells.items()
+        }
 
 
 _Factory = TypeVar("_Factory", bound=type[Supernet])
