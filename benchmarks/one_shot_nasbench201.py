@@ -220,7 +220,7 @@ def table(study: optuna.Study, recorded: Recorded) -> str:
     )
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Run the searches that are missing, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", help="the images of CIFAR-10")
@@ -234,7 +234,7 @@ def main() -> None:
     parser.add_argument("--channels", type=int, default=8)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", type=Path, help="a file for the table")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     torch.set_num_threads(arguments.threads)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     recorded = Recorded(arguments.recorded)

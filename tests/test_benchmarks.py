@@ -376,3 +376,40 @@ def test_surrogates_beside_their_table(tmp_path: Path) -> None:
     assert float(row["rank correlation, unseen"]) > 0.4
     with (tmp_path / "surrogate_benchmark_samplers.csv").open() as file:
         assert [row["trials"] for row in csv.DictReader(file)] == ["6", "12"]
+
+
+def test_the_ranking_of_methods(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Searches that are missing are made, and no others; the table is sorted by accuracy."""
+    from benchmarks import one_shot_nasbench201 as script
+
+    monkeypatch.setattr(script, "NASBench201", lambda *_, **__: MadeUp())
+    monkeypatch.setattr(script, "CORRELATED", 4)
+    arguments = [
+        *("digits", "--storage", f"sqlite:///{tmp_path / 'ranking.db'}", "--seeds", "1"),
+        *("--epochs", "1", "--images", "64", "--image-size", "8", "--channels", "4"),
+        *("--methods", "darts", "random_ws", "--output", str(tmp_path / "table.md")),
+    ]
+    script.main(arguments)
+    captured = capsys.readouterr()
+    assert captured.err.count(" to go; ") == 2
+    found = (tmp_path / "table.md").read_text()
+    lines = [line for line in found.splitlines() if line.startswith("| `")]
+    assert sorted(line.split("`")[1] for line in lines) == ["darts", "random_ws"]
+    accuracies = [float(line.split("|")[3]) for line in lines]
+    assert accuracies == sorted(accuracies, reverse=True)
+    script.main(arguments)
+    assert capsys.readouterr().err == ""
+    assert (tmp_path / "table.md").read_text() == found
+
+
+def test_what_a_gpu_makes_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """On the CPU, which agrees with itself."""
+    from benchmarks import gpu
+
+    gpu.main(["--device", "cpu", "--tiny", "--repeats", "1", "--seconds", "0"])
+    text = capsys.readouterr().out
+    assert text.count("| 0.0e+00 | 0.0e+00 |") == 4
+    assert text.count("left out: no time left") == 6
+    assert "images per second" in text
