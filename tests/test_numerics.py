@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -89,7 +90,7 @@ def test_a_training_resumes_in_any_precision(precision: str) -> None:
     first, second = trainer(), trainer()
     first.train_epoch()
     assert bool(first.state()["scaler"]) is (precision == "float16")
-    second.load(first.state())
+    second.load(copy.deepcopy(first.state()))
     assert first.train_epoch() == second.train_epoch()
 
 
