@@ -5,7 +5,9 @@ networks of the supernet cost. So the expected cost under weights w is linear in
 
     base + Σ w·cost,
 
-its gradient is the table of costs, and at one-hot weights it is the sum that the table gives.
+its gradient is the table of costs, and at one-hot weights it is the sum that the table gives. What
+an operation costs is counted (multiply-accumulates, parameters), or read from a table that was
+measured where the network is to run.
 
 A regulariser that pays for costs is a subclass of :class:`ExpectedCost` which says how the cost is
 set against the loss. :class:`PricedCost` adds it; the publications have losses of their own.
@@ -15,11 +17,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from optuna_nas._checks import checked_positive
 from optuna_nas._options import check_options, option
+from optuna_nas.measures import read_cost_table
 
 if TYPE_CHECKING:
     import torch
@@ -60,23 +63,49 @@ class CostOf:
         return self.base + float(sum(costs.amax(dim=1).sum() for costs in self.table.values()))
 
 
+def checked_costs(name: str, value: str) -> str:
+    """Return what is paid for, if it is counted or a table that can be read.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if value in _COUNTED:
+        return value
+    try:
+        read_cost_table(value)
+    except (OSError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"`{name}` is {value!r}; allowed are {sorted(_COUNTED)} and the path of a table of "
+            f"costs ({error})."
+        ) from error
+    return value
+
+
+def costs_option() -> Any:
+    """What is paid for, as a field of a dataclass."""
+    text = "What is paid for: macs, parameters, or the path of a table of costs."
+    return option("macs", text, check=checked_costs)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ExpectedCost(ABC):
     """A loss of the architecture that is paid for costs.
 
     Attributes:
-        costs: `"macs"` or `"parameters"`.
+        costs: `"macs"` or `"parameters"`, or the path of a table (see `measures.cost_table`).
+        digest: What tells the table from others; empty for costs that are counted.
 
     Raises:
-        ValueError: It is something else.
+        ValueError: It is something else, or the table cannot be read.
     """
 
-    costs: str = option(
-        "macs", "What is paid for: macs or parameters.", choices=("macs", "parameters")
-    )
+    costs: str = costs_option()
+    digest: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
         check_options(self)
+        if self.costs not in _COUNTED:
+            object.__setattr__(self, "digest", read_cost_table(self.costs).digest)
 
     def __call__(
         self, loss: torch.Tensor, weights: Weights, search: Engine, generator: torch.Generator
@@ -132,27 +161,34 @@ def cost_of(costs: str, supernet: Supernet, image_shape: tuple[int, ...]) -> Cos
     """The cost of the operations of a supernet.
 
     Args:
-        costs: `"macs"` or `"parameters"`.
+        costs: `"macs"` or `"parameters"`, or the path of a table.
         supernet: The supernet.
         image_shape: The axes `(C, H, W)` of an image.
+
+    Raises:
+        ValueError: The table lacks a place or an operation.
     """
     import torch
 
+    if costs not in _COUNTED:
+        known = read_cost_table(costs)
+        found = known.costs(supernet)
+        return CostOf({kind: torch.from_numpy(c).float() for kind, c in found.items()}, known.base)
     count = _COUNTED[costs]
     like = next(supernet.parameters())
     table = {
         kind: torch.zeros(len(edges), len(supernet.operations))
         for kind, edges in supernet.edges.items()
     }
-    known: dict[tuple[object, ...], float] = {}
+    counted: dict[tuple[object, ...], float] = {}
     for place in supernet.places(image_shape):
         for column, name in enumerate(supernet.operations):
             key = name, place.shape, repr(place.build)
-            if key not in known:
+            if key not in counted:
                 with torch.device("meta"):  # nothing is drawn, nothing is computed
-                    known[key] = count(place.build(name), place.shape)
-            table[place.kind][place.row, column] += known[key]
-    return CostOf({kind: found.to(like.device) for kind, found in table.items()})
+                    counted[key] = count(place.build(name), place.shape)
+            table[place.kind][place.row, column] += counted[key]
+    return CostOf({kind: own.to(like.device) for kind, own in table.items()})
 
 
 def _macs(operation: nn.Module, shape: tuple[int, int, int]) -> float:

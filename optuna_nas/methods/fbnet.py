@@ -9,8 +9,8 @@
 Reference: B. Wu et al., "FBNet: Hardware-Aware Efficient ConvNet Design via Differentiable Neural
 Architecture Search", CVPR 2019, arXiv:1812.03443.
 
-*Departures*: what is counted is multiply-accumulates, where the publication has microseconds; the
-logarithm must be positive, so a cost of less than e counts as e.
+*Departures*: multiply-accumulates are counted unless a table of latencies is given (in
+microseconds, as published); the logarithm must be positive, so a cost of less than e counts as e.
 The publication samples architectures from the learnt distribution and takes the best; here the
 strongest operations are kept.
 """

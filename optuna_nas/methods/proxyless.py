@@ -15,7 +15,8 @@ climb the accuracy of sampled paths, times (REF / cost)^0.1, by REINFORCE.
 Reference: H. Cai, L. Zhu, S. Han, "ProxylessNAS: Direct Neural Architecture Search on Target Task
 and Hardware", ICLR 2019, arXiv:1812.00332.
 
-*Departures*: the cost is counted in multiply-accumulates, and REF is a share of the largest cost.
+*Departures*: the cost is counted in multiply-accumulates unless a table of latencies is given, and
+REF is a share of the largest cost.
 The published code has a factor α = 0.2 before the power, which changes nothing but the size of the
 gradient, and Adam divides by that. An architecture is derived as its space does.
 """
@@ -28,7 +29,7 @@ from typing import TYPE_CHECKING
 
 from optuna_nas._checks import checked_positive
 from optuna_nas._options import option
-from optuna_nas.methods.costs import ExpectedCost
+from optuna_nas.methods.costs import ExpectedCost, costs_option
 from optuna_nas.methods.execution import SampledOperations
 from optuna_nas.methods.method import Method
 from optuna_nas.methods.reinforce import Reinforce
@@ -145,9 +146,7 @@ class CostedReinforce(Reinforce):
         ValueError: A number is not positive.
     """
 
-    costs: str = option(
-        "macs", "What is paid for: macs or parameters.", choices=("macs", "parameters")
-    )
+    costs: str = costs_option()
     reference: float = option(
         0.5, "Share of the largest cost that is the reference.", check=checked_positive
     )

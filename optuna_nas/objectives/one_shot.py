@@ -18,7 +18,8 @@ trial as parameters of the space::
     study.optimize(CellCNN(space, data), n_trials=1)
 
 The trial gets the user attributes `architecture`, `derived_params`, `supernet_parameters`,
-`validation_images` (how many its accuracy is of) and `seconds`, and the artifacts `cell.svg`,
+`validation_images` (how many its accuracy is of), `seconds` and, if the method has stopped the
+search, `kept_epochs` (how many it went back to), and the artifacts `cell.svg`,
 `learning_curve.svg`, `trajectory.npz` (the strengths of the operations after each epoch, an array
 for each kind of cell), `trajectory.svg` (their picture) and `derived_cells.csv` (the architecture
 after each epoch). A trial that diverges is pruned, and the user attribute `diverged` says how.
@@ -46,7 +47,7 @@ from optuna_nas.objectives.method_choice import MethodChoice
 from optuna_nas.objectives.options import OneShotOptions
 from optuna_nas.objectives.search_parts import part_sizes, search_parts
 from optuna_nas.objectives.training_objective import Finished
-from optuna_nas.spaces import SearchSpace, remember_space
+from optuna_nas.spaces import Architecture, SearchSpace, remember_space
 from optuna_nas.supernets import Supernet, build_supernet
 from optuna_nas.trials import Stage, Stages
 from optuna_nas.visualization.cells import cell_svg
@@ -187,9 +188,14 @@ class OneShotSearch(ImageObjective, OneShotOptions):
         )
         try:
             stages.train(stage, suggested.schedule.epochs)
-        finally:
-            if run.curve:
-                derived = self._publish(stages, engine)
+        except BaseException:
+            if run.curve and engine.alphas:  # what there is: a selection may take its time
+                self._publish(stages, engine, supernet.derive(engine.strengths()))
+            raise
+        if engine.kept_epochs is not None:
+            run.log(kept_epochs=engine.kept_epochs)
+        derived = suggested.selection(engine)
+        self._publish(stages, engine, derived)
         if measured.wanted:
             measured.after_training(self._derived_network(derived), self._example)
         return Finished(stages.value)
@@ -206,9 +212,8 @@ class OneShotSearch(ImageObjective, OneShotOptions):
         )
         return network.to(self.device)
 
-    def _publish(self, stages: Stages, engine: Engine) -> Architecture:
+    def _publish(self, stages: Stages, engine: Engine, architecture: Architecture) -> None:
         run = stages.run
-        architecture = engine.method.selection(engine)
         run.trial.set_user_attr("architecture", str(architecture))
         run.trial.set_user_attr(PARAMS_ATTR, architecture.params)
         run.publish("cell.svg", cell_svg(architecture))
@@ -217,7 +222,6 @@ class OneShotSearch(ImageObjective, OneShotOptions):
             run.publish("trajectory.npz", engine.trajectory.npz())
             run.publish("trajectory.svg", path_svg(engine, title))
             run.publish("derived_cells.csv", derived_csv(engine, run.curve))
-        return architecture
 
     @cached_property
     def _parts(self) -> tuple[ImageSplit, ImageSplit]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,37 @@ def test_differences_are_those_of_the_derived_networks(space: SearchSpace, cells
         counted = [count_parameters(network) for network in networks]
         assert found[0] - found[1] == counted[0] - counted[1]
         compared += 1
+
+
+def test_a_table_of_a_file(tmp_path: Path) -> None:
+    """The numbers are its numbers, and its content tells checkpoints apart."""
+    supernet = build_supernet(NASBench201Space(), num_classes=3, channels=4, cells=1)
+    file = tmp_path / "latency.txt"
+    rows = [
+        f"cell/{s}-{t} " + " ".join(str(10 * s + t + c) for c in range(5))
+        for s, t in supernet.edges["cell"]
+    ]
+    header = "# base: 7\nplace " + " ".join(supernet.operations)
+    file.write_text("\n".join([header, *rows]) + "\n")
+    cost = cost_of(str(file), supernet, SHAPE)
+    one_hot = {"cell": torch.nn.functional.one_hot(torch.full((6,), 2), 5).float()}
+    expected = 7 + sum(10 * s + t + 2 for s, t in supernet.edges["cell"])
+    assert float(cost(one_hot)) == expected
+    before = repr(PricedCost(costs=str(file)))
+    file.write_text(file.read_text().replace("# base: 7", "# base: 8"))
+    assert repr(PricedCost(costs=str(file))) != before
+    search = engine(small("fbnet", costs=str(file)), "nasbench201")
+    assert search.cost_of(str(file)).base == 8
+
+
+def test_a_table_that_lacks_an_operation(tmp_path: Path) -> None:
+    file = tmp_path / "latency.txt"
+    file.write_text("place none skip_connect\ncell/0-1 0 1\n")
+    supernet = build_supernet(NASBench201Space(), num_classes=3, channels=4, cells=1)
+    with pytest.raises(ValueError, match=r"lacks the place 'cell/0-2'"):
+        cost_of(str(file), supernet, SHAPE)
+    with pytest.raises(ValueError, match=r"^`costs` is '.*none.txt'; allowed are \['macs'"):
+        PricedCost(costs=str(tmp_path / "none.txt"))
 
 
 def test_nothing_is_drawn_and_the_supernet_stays() -> None:
