@@ -20,7 +20,7 @@ from tests.classifying import classifying
 
 SPACES: dict[str, tuple[SearchSpace, int]] = {  # and the cells of a supernet
     "nasbench201": (NASBench201Space(), 1),
-    "darts": (DARTSSpace(["none", "skip_connect", "sep_conv_3x3", "max_pool_3x3"]), 3),
+    "darts": (DARTSSpace(["none", "skip_connect", "sep_conv_3x3"]), 3),
     "edge-nes": (EdgeNESSpace(["skip_connect", "dil_conv_3x3", "avg_pool_3x3"], 3), 1),
     "cell": (CellSpace(3, ["skip_connect", "nor_conv_1x1", "none"]), 1),
 }
@@ -33,6 +33,7 @@ SMALL: dict[str, Any] = {
     "eigenvalue_every": 1,
     "tuning_epochs": 0,
     "samples": 2,
+    "attack_steps": 2,
     "candidates": 6,
     "finalists": 2,
     "evaluations": 6,
