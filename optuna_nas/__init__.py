@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from optuna_nas.samplers import (
         BananasSampler,
+        Deduplicated,
         LocalSearchSampler,
         QLearningSampler,
         RegularizedEvolutionSampler,
@@ -59,6 +60,7 @@ _MODULES = frozenset(
 _SAMPLERS = frozenset(
     {
         "BananasSampler",
+        "Deduplicated",
         "LocalSearchSampler",
         "QLearningSampler",
         "RegularizedEvolutionSampler",
@@ -68,6 +70,7 @@ _SAMPLERS = frozenset(
 
 __all__ = [
     "BananasSampler",
+    "Deduplicated",
     "LocalSearchSampler",
     "QLearningSampler",
     "RegularizedEvolutionSampler",

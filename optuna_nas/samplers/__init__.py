@@ -8,6 +8,7 @@ from optuna_nas.samplers._policies import FactorizedPolicy, LSTMPolicy, Policy
 from optuna_nas.samplers._policy_gradient import PPO, PolicyUpdate
 from optuna_nas.samplers._proposal import Proposal
 from optuna_nas.samplers.bananas import BananasSampler
+from optuna_nas.samplers.deduplicated import Deduplicated
 from optuna_nas.samplers.evolution import RegularizedEvolutionSampler
 from optuna_nas.samplers.local_search import LocalSearchSampler
 from optuna_nas.samplers.q_learning import EpsilonSchedule, QLearningSampler
@@ -17,6 +18,7 @@ __all__ = [
     "PPO",
     "ArchitectureSampler",
     "BananasSampler",
+    "Deduplicated",
     "EpsilonSchedule",
     "FactorizedPolicy",
     "History",
