@@ -1,8 +1,10 @@
-"""How sure a measured accuracy is.
+"""How sure a measured accuracy, or another score, is.
 
 An accuracy is the share of some examples whose class is predicted. Another draw of as many
 examples would give another share; its spread is the binomial standard error. Two accuracies whose
 difference is within what that spread explains are not told apart by their examples.
+
+The standard error of another score is measured with it; a trial keeps it beside the score.
 """
 
 from __future__ import annotations
@@ -12,11 +14,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from optuna_nas._attributes import read_count
+from optuna_nas._attributes import read_count, read_number
 
-__all__ = ["Examples", "distinguishable", "error_in_words", "examples_of", "standard_error"]
+__all__ = [
+    "Examples",
+    "distinguishable",
+    "error_in_words",
+    "examples_of",
+    "measured_attributes",
+    "measured_error",
+    "standard_error",
+]
 
-_KINDS = ("images", "texts")
+_KINDS = ("images", "texts", "rows")
 _SIGNIFICANT = 1.96
 """Standard errors of a difference that chance exceeds in one of twenty comparisons."""
 
@@ -65,6 +75,31 @@ def error_in_words(examples: int) -> str:
     """Say how large the standard error of accuracies of so many examples is."""
     half, high = (standard_error(accuracy, examples) for accuracy in (0.5, 0.95))
     return f"The standard error of a validation accuracy is {half:.3f} at 0.5, {high:.3f} at 0.95."
+
+
+def measured_attributes(split: str, name: str, value: float, error: float) -> dict[str, Any]:
+    """What a trial logs of a score: an accuracy alone, another score with its standard error.
+
+    Args:
+        split: "validation" or "test".
+        name: What the score is called.
+        value: The score.
+        error: Its standard error.
+    """
+    if name == "accuracy":
+        return {f"{split}_accuracy": value}
+    return {f"{split}_score": value, f"{split}_error": error, "score": name}
+
+
+def measured_error(attributes: Mapping[str, Any], split: str) -> float | None:
+    """The standard error that a trial has logged of a score, if it has.
+
+    Args:
+        attributes: The trial's user attributes.
+        split: "validation" or "test".
+    """
+    error = read_number(attributes, f"{split}_error")
+    return error if error is not None and error >= 0 else None
 
 
 def examples_of(attributes: Mapping[str, Any], split: str) -> Examples | None:

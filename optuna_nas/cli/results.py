@@ -233,9 +233,9 @@ def _facts(
     table.add_row("best trial", str(trial.number))
     value = measured_words(record.values[0], record.value_errors[0], record.validation_examples)
     table.add_row(Text(objective_names(study)[0]), value)
-    if record.test_accuracy is not None:
-        test = measured_words(record.test_accuracy, record.test_error, record.test_examples)
-        table.add_row("test accuracy", test)
+    if record.test_score is not None:
+        test = measured_words(record.test_score, record.test_error, record.test_examples)
+        table.add_row(Text(record.test_name), test)
     for name, form in _ATTRIBUTES.items():
         if (number := read_number(trial.user_attrs, name)) is not None:
             table.add_row(name.replace("_", " "), form.format(number))

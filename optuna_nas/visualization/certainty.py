@@ -49,7 +49,8 @@ def level_words(best: TrialRecord, records: Sequence[TrialRecord]) -> str:
     if best.value_errors[0] is None or sum(record.finished for record in records) < 2:
         return ""
     where = f"on these {best.validation_examples}"
-    test = "two-proportion test, 5 % level"
+    proportions = best.test_name == "test accuracy"
+    test = f"two-{'proportion' if proportions else 'sample'} test, 5 % level"
     level = level_trials(best, records)
     if not level:
         return f"Every other trial is distinguishable from it {where} ({test})."

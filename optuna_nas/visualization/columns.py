@@ -59,7 +59,10 @@ def trial_columns(
         Column("Trial", _number, lambda record: str(record.number), optional=False),
         Column("State", lambda record: record.state_name, optional=False),
         *objectives,
-        Column("Test accuracy", lambda record: record.test_accuracy, _test_accuracy),
+        *(
+            Column(f"T{name[1:]}", *_tested(name))
+            for name in sorted({r.test_name for r in records if r.test_score is not None})
+        ),
         Column("Parameters", *_written(lambda record: record.parameters, format_count)),
         Column("FLOPs", *_written(lambda record: record.flops, format_count)),
         *(
@@ -106,8 +109,15 @@ def measure_text(record: TrialRecord, name: str) -> str:
     return format_count(value) if whole else format_measured(value, spread)
 
 
-def _test_accuracy(record: TrialRecord) -> str:
-    return format_measured(record.test_accuracy, record.test_error)
+def _tested(
+    name: str,
+) -> tuple[Callable[[TrialRecord], float | None], Callable[[TrialRecord], str]]:
+    """A reader of test scores of a name, and what writes them."""
+
+    def read(record: TrialRecord) -> float | None:
+        return record.test_score if record.test_name == name else None
+
+    return read, lambda record: format_measured(read(record), record.test_error)
 
 
 def _number(record: TrialRecord) -> int:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from optuna.trial import TrialState
 
 from optuna_nas import _optuna
-from optuna_nas._accuracy import Examples, examples_of, standard_error
+from optuna_nas._accuracy import Examples, examples_of, measured_error, standard_error
 from optuna_nas._attributes import as_number, read_list, read_number, read_text
 from optuna_nas._ranking import is_feasible, ranked_trials
+from optuna_nas._text import one_line
 from optuna_nas._units import recall_units
 from optuna_nas.spaces import recall_space
 from optuna_nas.spaces.base import INVALID_REASON
@@ -44,6 +45,7 @@ __all__ = [
     "value_errors",
 ]
 
+_LONGEST_NAME = 40
 _CURVE_ATTRIBUTE = "learning_curve"
 
 
@@ -63,12 +65,12 @@ class TrialRecord:
         parameters: Trainable parameters of its network.
         flops: Multiply-accumulates of one image.
         measures: What else was measured, each with its spread or None, by name.
-        test_accuracy: Accuracy on the test images, from 0 to 1.
-        value_errors: The standard error of each value; None if it is no accuracy, or if it is
-            not known what it was measured on.
-        test_error: That of the test accuracy; None likewise.
+        test_score: The accuracy, or another score, on the test examples.
+        test_name: What that is called.
+        value_errors: The standard error of each value; None if it is not known.
+        test_error: That of the test score; None likewise.
         validation_examples: What the values were measured on, if that is known.
-        test_examples: What the test accuracy was measured on, likewise.
+        test_examples: What the test score was measured on, likewise.
         seconds: Seconds of training.
         reason: Why it was pruned, failed or left out, as far as the study knows; else empty.
         continued_by: The trial that went on with this interrupted one, if any; its `seconds`
@@ -86,7 +88,8 @@ class TrialRecord:
     parameters: float | None
     flops: float | None
     measures: Mapping[str, tuple[float, float | None]]
-    test_accuracy: float | None
+    test_score: float | None
+    test_name: str
     value_errors: tuple[float | None, ...]
     test_error: float | None
     validation_examples: Examples | None
@@ -180,7 +183,7 @@ def _record(
     complete = trial.state == TrialState.COMPLETE
     values = tuple(trial.values) if complete and trial.values else ()
     validation, test = (examples_of(trial.user_attrs, name) for name in ("validation", "test"))
-    test_accuracy = read_number(trial.user_attrs, "test_accuracy")
+    test_name, test_score, test_error = _tested(trial, test)
     return TrialRecord(
         number=trial.number,
         state=trial.state,
@@ -197,9 +200,10 @@ def _record(
             for name in measures
             if (value := read_number(trial.user_attrs, name)) is not None
         },
-        test_accuracy=test_accuracy,
+        test_score=test_score,
+        test_name=test_name,
         value_errors=value_errors(trial, names),
-        test_error=_error(test_accuracy, test),
+        test_error=test_error,
         validation_examples=validation,
         test_examples=test,
         seconds=read_number(trial.user_attrs, "seconds"),
@@ -212,7 +216,8 @@ def value_errors(trial: FrozenTrial, names: Sequence[str]) -> tuple[float | None
     """The standard error of each value of a complete trial; None where it is not known.
 
     A value is an accuracy if its name says so. A single value that is made of one, as a score is,
-    has the error of the user attribute `validation_accuracy`.
+    has the error of the user attribute `validation_accuracy`; another score has that of
+    `validation_error`.
 
     Args:
         trial: The trial.
@@ -223,10 +228,25 @@ def value_errors(trial: FrozenTrial, names: Sequence[str]) -> tuple[float | None
     accuracy = read_number(trial.user_attrs, "validation_accuracy")
     if len(values) == 1 and accuracy is not None:
         return (_error(accuracy, examples),)
+    if len(values) == 1 and (error := measured_error(trial.user_attrs, "validation")) is not None:
+        return (error,)
     return tuple(
         _error(value if "accuracy" in name.lower() else None, examples)
         for name, value in zip(names, values, strict=False)
     )
+
+
+def _tested(
+    trial: FrozenTrial, examples: Examples | None
+) -> tuple[str, float | None, float | None]:
+    """The name of the score on the test examples, the score, and its standard error."""
+    attributes = trial.user_attrs
+    accuracy = read_number(attributes, "test_accuracy")
+    score = read_number(attributes, "test_score")
+    if accuracy is not None or score is None:
+        return "test accuracy", accuracy, _error(accuracy, examples)
+    name = one_line(read_text(attributes, "score") or "score", _LONGEST_NAME)
+    return f"test {name}", score, measured_error(attributes, "test")
 
 
 def _error(accuracy: float | None, examples: Examples | None) -> float | None:

@@ -243,8 +243,8 @@ def _published(
 def _tiles(record: TrialRecord) -> list[tuple[str, str]]:
     tiles = [
         (
-            format_measured(record.test_accuracy, record.test_error),
-            f"its test accuracy{_on(record.test_examples)}",
+            format_measured(record.test_score, record.test_error),
+            f"its {record.test_name}{_on(record.test_examples)}",
         ),
         (format_count(record.parameters), "its parameters"),
         (format_count(record.flops), "its FLOPs"),
@@ -265,8 +265,8 @@ def _facts(
                 objective_names(study), record.values, record.value_errors, strict=True
             )
         },
-        "Test accuracy": measured_words(
-            record.test_accuracy, record.test_error, record.test_examples
+        f"T{record.test_name[1:]}": measured_words(
+            record.test_score, record.test_error, record.test_examples
         ),
         "Parameters": "" if record.parameters is None else f"{record.parameters:,}",
         "FLOPs": "" if record.flops is None else f"{record.flops:,}",

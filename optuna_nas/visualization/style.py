@@ -107,13 +107,13 @@ def describe(record: TrialRecord, names: Iterable[str]) -> str:
         for name, value, error in zip(names, record.values, record.value_errors, strict=False)
     ]
     facts = {
-        "test accuracy": record.test_accuracy
-        and format_measured(record.test_accuracy, record.test_error),
+        record.test_name: record.test_score
+        and format_measured(record.test_score, record.test_error),
         "parameters": record.parameters and format_count(record.parameters),
         "FLOPs": record.flops and format_count(record.flops),
         "training": record.seconds and format_duration(record.seconds),
     }
-    lines += [f"{name}: {text}" for name, text in facts.items() if text]
+    lines += [f"{plain(name, 40)}: {text}" for name, text in facts.items() if text]
     wrapped = textwrap.wrap(record.architecture, 56, break_on_hyphens=False)[:5]
     return "<br>".join(lines + [plain(line) for line in wrapped])
 
