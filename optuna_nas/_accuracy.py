@@ -77,7 +77,7 @@ def error_in_words(examples: int) -> str:
     return f"The standard error of a validation accuracy is {half:.3f} at 0.5, {high:.3f} at 0.95."
 
 
-def measured_attributes(split: str, name: str, value: float, error: float) -> dict[str, Any]:
+def measured_attributes(split: str, name: str, value: float, error: float) -> dict[str, float]:
     """What a trial logs of a score: an accuracy alone, another score with its standard error.
 
     Args:
@@ -88,7 +88,7 @@ def measured_attributes(split: str, name: str, value: float, error: float) -> di
     """
     if name == "accuracy":
         return {f"{split}_accuracy": value}
-    return {f"{split}_score": value, f"{split}_error": error, "score": name}
+    return {f"{split}_score": value, f"{split}_error": error}
 
 
 def measured_error(attributes: Mapping[str, Any], split: str) -> float | None:

@@ -30,6 +30,7 @@ class TableData:
         class_names: The classes by number; empty if the target is a number.
         target_mean: The mean of the target over the training rows; 0 if it is a class.
         target_std: Its standard deviation likewise; 1 if it is a class.
+        missing: Words that stand for a missing value, beside an empty field.
     """
 
     name: str
@@ -41,6 +42,7 @@ class TableData:
     class_names: tuple[str, ...] = ()
     target_mean: float = 0.0
     target_std: float = 1.0
+    missing: tuple[str, ...] = ()
 
     @property
     def num_classes(self) -> int:

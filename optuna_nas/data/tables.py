@@ -136,6 +136,7 @@ def load_table(
         class_names=tuple(train.class_names),
         target_mean=mean,
         target_std=std,
+        missing=tuple(missing),
     )
 
 

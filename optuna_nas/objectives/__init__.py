@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from optuna_nas.objectives.edge_nes import EdgeNES, EnsembleSearch
     from optuna_nas.objectives.layer_drop_bert import LayerDropBert
     from optuna_nas.objectives.meta_optimization import MetaOptimization
+    from optuna_nas.objectives.network_training import TaskTraining
     from optuna_nas.objectives.one_shot import OneShotSearch, derived_params
     from optuna_nas.objectives.surrogate_benchmark import SurrogateBenchmark, SurrogateQuality
     from optuna_nas.objectives.tabular import (
@@ -39,6 +40,7 @@ __all__ = [
     "SurrogateBenchmark",
     "SurrogateQuality",
     "TabularBenchmark",
+    "TaskTraining",
     "derived_params",
 ]
 
@@ -56,6 +58,7 @@ _MODULES = {
     "SurrogateBenchmark": "surrogate_benchmark",
     "SurrogateQuality": "surrogate_benchmark",
     "TabularBenchmark": "tabular",
+    "TaskTraining": "network_training",
     "derived_params": "one_shot",
 }
 

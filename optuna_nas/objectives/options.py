@@ -95,13 +95,16 @@ class ImageOptions(CommonOptions):
 
 @dataclass(kw_only=True)
 class TrainingOptions:
-    """How a network of images is trained from scratch."""
+    """How a network is trained from scratch."""
 
     epochs: int = option(12, "Passes over the training data.", minimum=1)
     batch_size: int = option(64, "Examples of a step.", minimum=2)  # batch norm needs two
+    optimizer: str = option("sgd", "sgd or adamw.", choices=("sgd", "adamw"))
     learning_rate: float = option(0.1, "Peak of the learning rate.", check=checked_positive)
-    momentum: float = option(0.9, "Nesterov momentum.", check=checked_share)
-    weight_decay: float = option(5e-4, "L2 penalty.", check=checked_share)
+    momentum: float = option(0.9, "Nesterov momentum (sgd only).", check=checked_share)
+    weight_decay: float = option(
+        5e-4, "L2 penalty of sgd; decoupled decay of adamw.", check=checked_share
+    )
     gradient_clip: float = option(
         5.0, "Largest norm of the weights' gradient; inf for none.", check=checked_clip
     )

@@ -1,14 +1,14 @@
 """Training a network from scratch: one epoch, and the score after it.
 
-The recipe is that of the small-image benchmarks: SGD with Nesterov momentum and weight decay,
-and a learning rate that rises linearly during the first tenth of all steps and then falls to zero
-along a cosine. With so few epochs as a search can afford, the rise lets the peak be high.
+The recipe is that of the small-image benchmarks: SGD with Nesterov momentum and weight decay (or
+AdamW), and a learning rate that rises linearly during the first tenth of all steps and then falls
+to zero along a cosine. With so few epochs as a search can afford, the rise lets the peak be high.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -26,6 +26,25 @@ if TYPE_CHECKING:
 
 _WARMUP_SHARE = 0.1
 _EVALUATION_BATCH = 512
+
+
+def _sgd(parameters: Iterable[nn.Parameter], options: TrainingOptions) -> torch.optim.Optimizer:
+    return torch.optim.SGD(
+        parameters,
+        lr=options.learning_rate,
+        momentum=options.momentum,
+        weight_decay=options.weight_decay,
+        nesterov=options.momentum > 0,
+    )
+
+
+def _adamw(parameters: Iterable[nn.Parameter], options: TrainingOptions) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(
+        parameters, lr=options.learning_rate, weight_decay=options.weight_decay
+    )
+
+
+_OPTIMIZERS = {"sgd": _sgd, "adamw": _adamw}
 
 
 class Trainer:
@@ -64,13 +83,7 @@ class Trainer:
         self._scaler = torch.amp.GradScaler(
             train.inputs.device.type, enabled=options.precision == "float16"
         )
-        self._optimizer = torch.optim.SGD(
-            network.parameters(),
-            lr=options.learning_rate,
-            momentum=options.momentum,
-            weight_decay=options.weight_decay,
-            nesterov=options.momentum > 0,
-        )
+        self._optimizer = _OPTIMIZERS[options.optimizer](network.parameters(), options)
 
     def train_epoch(self) -> float:
         """Pass once over the training examples.

@@ -47,7 +47,7 @@ class Finished:
     """What a trial has come to.
 
     Attributes:
-        value: What was learned: an accuracy.
+        value: What was learned: an accuracy, or another score.
         weights: The state dict to keep if the trial is among the best; None to keep none.
     """
 
@@ -60,7 +60,7 @@ class TrainingObjective(CommonOptions, ABC):
     """An objective that trains, with its options checked; see the module for how a trial goes."""
 
     metric_name: ClassVar[str]
-    """What a study calls the accuracy that is learned."""
+    """What a study calls the accuracy, or another score, that is learned."""
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -69,13 +69,18 @@ class TrainingObjective(CommonOptions, ABC):
         if self.measure_device is not None:
             self._measured_on = usable_device(self.measure_device, "measure_device")
         self._goals = Goals(
-            [Learned("accuracy", self.metric_name)],
+            [self._learned],
             goals=self.goals,
             measures=self.measures,
             limits=self.limits,
         )
         if self.artifacts is not None:
             open_artifacts(self.artifacts)  # refuses what is none
+
+    @property
+    def _learned(self) -> Learned:
+        """The value that is learned."""
+        return Learned("accuracy", self.metric_name)
 
     @property
     def metric_names(self) -> tuple[str, ...]:
@@ -111,7 +116,7 @@ class TrainingObjective(CommonOptions, ABC):
         """Run a trial.
 
         Returns:
-            Its value, an accuracy from 0 to 1, or that of each goal.
+            Its value, such as an accuracy from 0 to 1, or that of each goal.
 
         Raises:
             optuna.TrialPruned: The pruner stopped the trial, the network is over a limit, the
@@ -132,7 +137,7 @@ class TrainingObjective(CommonOptions, ABC):
                 raise optuna.TrialPruned(f"The training diverged: {error}.") from error
             finally:
                 publish_learning_curve(run, trial.number)
-            values = measured.values({"accuracy": found.value})
+            values = measured.values({self._learned.name: found.value})
             run.finish(values, found.weights)
             return values if len(values) > 1 else values[0]
 
@@ -143,7 +148,7 @@ class TrainingObjective(CommonOptions, ABC):
             params: A value for each parameter that a trial suggests.
 
         Returns:
-            Its value, an accuracy from 0 to 1, or that of each goal.
+            Its value, such as an accuracy from 0 to 1, or that of each goal.
         """
         return self(optuna.trial.FixedTrial(dict(params)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,9 @@ SPACES = {
     "darts": "optuna_nas.spaces:DARTSSpace",
     "edge-nes": "optuna_nas.spaces:EdgeNESSpace",
 }
+
+
+_IMAGE_AXES = 3  # C H W
 
 
 def space_option(default: str) -> Option:
@@ -76,19 +80,23 @@ def make_image_space(options: Options) -> SearchSpace:
     Raises:
         ValueError: The option `space` names none, or one without networks.
     """
-    from optuna_nas.networks import has_network
+    from optuna_nas.networks import input_axes
 
     space = make_space(options)
-    if not has_network(space):
+    if input_axes(space) != _IMAGE_AXES:
         raise UserError(
-            f"`space` is {options['space']!r}, a {space.name}, which has no networks; allowed are "
-            f"{sorted(SPACES)} and module:object with a space of cells."
+            f"`space` is {options['space']!r}, a {space.name}, which has no networks for images; "
+            f"allowed are {sorted(SPACES)} and module:object with a space of cells."
         )
     return space
 
 
-def make_space(options: Options) -> SearchSpace:
+def make_space(options: Options, known: Mapping[str, str] = SPACES) -> SearchSpace:
     """Make the space that the option `space` names.
+
+    Args:
+        options: The options.
+        known: The spaces that have a name.
 
     Raises:
         ValueError: It names none.
@@ -96,7 +104,7 @@ def make_space(options: Options) -> SearchSpace:
     from optuna_nas.spaces import SearchSpace
 
     name = options["space"]
-    found = named("space", name, SPACES)
+    found = named("space", name, known)
     space = made("space", name, found) if isinstance(found, type) else found
     if not isinstance(space, SearchSpace):
         raise unfit("space", name, space, "a SearchSpace")
