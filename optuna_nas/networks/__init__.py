@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import optuna_nas._trains  # noqa: F401 (before torch is imported)
+import optuna_nas._trains  # before torch is imported
+import optuna_nas.networks.genetic_cnn
+import optuna_nas.networks.hierarchical
+import optuna_nas.networks.nasnet  # noqa: F401 (these register the networks of their spaces)
 from optuna_nas.networks._build import (
     NetworkBuilder,
     NetworkOptions,
@@ -15,6 +18,7 @@ from optuna_nas.networks.cell_network import CellNetwork
 from optuna_nas.networks.darts import AUXILIARY_WEIGHT, DROP_PATH_PROBABILITY, DARTSNetwork
 from optuna_nas.networks.edge_nes import EdgeNESNetwork
 from optuna_nas.networks.ensemble import EnsembleNetwork
+from optuna_nas.networks.graph_network import GraphCell, graph_network
 from optuna_nas.networks.layer_stack import check_thinnable, find_layer_stack, thin
 from optuna_nas.networks.measure import count_macs, count_parameters
 from optuna_nas.networks.mlp import MLPNetwork
@@ -33,6 +37,7 @@ __all__ = [
     "DARTSNetwork",
     "EdgeNESNetwork",
     "EnsembleNetwork",
+    "GraphCell",
     "MLPNetwork",
     "NASBench101Network",
     "NetworkBuilder",
@@ -44,6 +49,7 @@ __all__ = [
     "count_macs",
     "count_parameters",
     "find_layer_stack",
+    "graph_network",
     "has_network",
     "input_axes",
     "known_operations",

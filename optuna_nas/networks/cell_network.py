@@ -14,7 +14,7 @@ their parameters, which count as published, but are not computed (see `liveness`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import reduce
 from itertools import groupby
 
@@ -96,11 +96,11 @@ class ResidualReduction(nn.Module):
         return out
 
 
-class CellNetwork(nn.Module):
-    """A classifier of images built from one cell.
+class StagedNetwork(nn.Module):
+    """A classifier of images built from cells that keep the resolution and the channels.
 
     Args:
-        operations: The cell's operations by edge (see `Cell`).
+        make_cell: Builds a cell of so many channels.
         num_classes: The number of logits.
         in_channels: Channels of the images.
         channels: Channels of the first stage.
@@ -109,7 +109,7 @@ class CellNetwork(nn.Module):
 
     def __init__(
         self,
-        operations: Mapping[tuple[int, int], str],
+        make_cell: Callable[[int], nn.Module],
         *,
         num_classes: int,
         in_channels: int = 3,
@@ -123,7 +123,7 @@ class CellNetwork(nn.Module):
             width = channels * 2**stage
             if stage:
                 stages.append(ResidualReduction(width // 2, width))
-            stages += [Cell(operations, width) for _ in range(cells)]
+            stages += [make_cell(width) for _ in range(cells)]
         self.cells = nn.Sequential(*stages)
         self.norm = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(inplace=True))
         self.classifier = Classifier(width, num_classes)
@@ -133,6 +133,18 @@ class CellNetwork(nn.Module):
         x = self.cells(self.stem(images))  # B 4C H/4 W/4
         logits: torch.Tensor = self.classifier(self.norm(x))
         return logits
+
+
+class CellNetwork(StagedNetwork):
+    """A classifier of images built from one cell with operations on its edges.
+
+    Args:
+        operations: The cell's operations by edge (see `Cell`).
+        **size: As of `StagedNetwork`.
+    """
+
+    def __init__(self, operations: Mapping[tuple[int, int], str], **size: int) -> None:
+        super().__init__(lambda channels: Cell(operations, channels), **size)
 
 
 @register_network(CellSpace, channels=16, cells=5)

@@ -20,6 +20,8 @@ the auxiliary head averages what its convolutions leave, so that it takes images
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 import torch
 from torch import nn
 
@@ -87,6 +89,8 @@ class DARTSNetwork(nn.Module):
         auxiliary: Whether there is an auxiliary head.
         generator: The generator, on the CPU, that draws the paths to drop; None means torch's
             default generator.
+        concatenating: The nodes of the normal and of the reduction cell that concatenate their
+            two operations instead of adding them (see `PairCell`).
 
     Raises:
         ValueError: An operation is unknown.
@@ -102,6 +106,7 @@ class DARTSNetwork(nn.Module):
         cells: int = 20,
         auxiliary: bool = False,
         generator: torch.Generator | None = None,
+        concatenating: Sequence[Collection[int]] = ((), ()),
     ) -> None:
         super().__init__()
         self.generator = generator
@@ -126,6 +131,7 @@ class DARTSNetwork(nn.Module):
                     channels=channels,
                     reduction=reduction,
                     after_reduction=after_reduction,
+                    concatenating=concatenating[reduction],
                 )
             )
             channels_in = (channels_in[1], len(concat) * channels)

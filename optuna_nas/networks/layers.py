@@ -92,6 +92,36 @@ def _depthwise_pointwise(
     ]
 
 
+def depthwise_norm_relu(
+    channels_in: int, channels_out: int, stride: int = 1, *, kernel_size: int
+) -> nn.Sequential:
+    """Depthwise convolution, batch norm, ReLU.
+
+    Raises:
+        ValueError: The channels are to change, which takes a pointwise convolution.
+    """
+    if channels_in != channels_out:
+        raise ValueError(f"`channels_out` is {channels_out}; allowed is {channels_in} as before.")
+    padding = kernel_size // 2
+    return nn.Sequential(
+        nn.Conv2d(
+            channels_in, channels_in, kernel_size, stride, padding, groups=channels_in, bias=False
+        ),
+        nn.BatchNorm2d(channels_in),
+        nn.ReLU(inplace=True),
+    )
+
+
+def separable_norm_relu(
+    channels_in: int, channels_out: int, stride: int = 1, *, kernel_size: int
+) -> nn.Sequential:
+    """Depthwise convolution, pointwise convolution, batch norm, ReLU."""
+    return nn.Sequential(
+        *_depthwise_pointwise(channels_in, channels_out, stride, kernel_size, 1),
+        nn.ReLU(inplace=True),
+    )
+
+
 def separable_conv(
     channels_in: int, channels_out: int, stride: int = 1, *, kernel_size: int
 ) -> nn.Sequential:

@@ -28,9 +28,11 @@ from optuna_nas.networks.layers import (
     FactorizedReduce,
     Zero,
     conv_norm_relu,
+    depthwise_norm_relu,
     dilated_conv,
     relu_conv_norm,
     separable_conv,
+    separable_norm_relu,
 )
 
 OperationFactory: TypeAlias = Callable[[int, int, int], nn.Module]
@@ -121,23 +123,28 @@ def _avg_pool(channels_in: int, channels_out: int, stride: int) -> nn.Module:
     return _with_channels(pool, channels_in, channels_out)
 
 
-@register_operation("maxpool3x3")
-@register_operation("max_pool_3x3")
-def _max_pool(channels_in: int, channels_out: int, stride: int) -> nn.Module:
-    return _with_channels(nn.MaxPool2d(3, stride, padding=1), channels_in, channels_out)
+def _max_pool(channels_in: int, channels_out: int, stride: int, *, kernel_size: int) -> nn.Module:
+    pool = nn.MaxPool2d(kernel_size, stride, padding=kernel_size // 2)
+    return _with_channels(pool, channels_in, channels_out)
 
 
-@register_operation("conv_7x1_1x7")
-def _conv_7x1_1x7(channels_in: int, channels_out: int, stride: int) -> nn.Module:
+def _conv_in_two(channels_in: int, channels_out: int, stride: int, *, length: int) -> nn.Module:
+    rest = length // 2
     return nn.Sequential(
         nn.ReLU(),
-        nn.Conv2d(channels_in, channels_out, (1, 7), (1, stride), (0, 3), bias=False),
-        nn.Conv2d(channels_out, channels_out, (7, 1), (stride, 1), (3, 0), bias=False),
+        nn.Conv2d(channels_in, channels_out, (1, length), (1, stride), (0, rest), bias=False),
+        nn.Conv2d(channels_out, channels_out, (length, 1), (stride, 1), (rest, 0), bias=False),
         nn.BatchNorm2d(channels_out),
     )
 
 
 register_operation("none")(Zero)
+register_operation("max_pool_3x3")(partial(_max_pool, kernel_size=3))
+register_operation("maxpool3x3")(partial(_max_pool, kernel_size=3))
+register_operation("max_pool_5x5")(partial(_max_pool, kernel_size=5))
+register_operation("max_pool_7x7")(partial(_max_pool, kernel_size=7))
+register_operation("conv_3x1_1x3")(partial(_conv_in_two, length=3))
+register_operation("conv_7x1_1x7")(partial(_conv_in_two, length=7))
 register_operation("nor_conv_1x1")(partial(relu_conv_norm, kernel_size=1))
 register_operation("nor_conv_3x3")(partial(relu_conv_norm, kernel_size=3))
 register_operation("sep_conv_3x3")(partial(separable_conv, kernel_size=3))
@@ -145,5 +152,7 @@ register_operation("sep_conv_5x5")(partial(separable_conv, kernel_size=5))
 register_operation("sep_conv_7x7")(partial(separable_conv, kernel_size=7))
 register_operation("dil_conv_3x3")(partial(dilated_conv, kernel_size=3))
 register_operation("dil_conv_5x5")(partial(dilated_conv, kernel_size=5))
+register_operation("depthwise3x3-bn-relu")(partial(depthwise_norm_relu, kernel_size=3))
+register_operation("separable3x3-bn-relu")(partial(separable_norm_relu, kernel_size=3))
 register_operation("conv3x3-bn-relu")(partial(conv_norm_relu, kernel_size=3))
 register_operation("conv1x1-bn-relu")(partial(conv_norm_relu, kernel_size=1))

@@ -8,7 +8,7 @@ AmoebaNet and DARTS.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import reduce
 from itertools import groupby
 
@@ -31,6 +31,8 @@ class PairCell(nn.Module):
         channels: Channels of a node.
         reduction: Whether the cell halves the resolution.
         after_reduction: Whether input 0 still has twice the resolution of input 1.
+        concatenating: The nodes that concatenate their two operations instead of adding them; a
+            ReLU-1x1 convolution-BN brings the result back to the cell's channels.
 
     Raises:
         ValueError: An operation is unknown, or one reads a node that does not come before.
@@ -45,6 +47,7 @@ class PairCell(nn.Module):
         channels: int,
         reduction: bool,
         after_reduction: bool,
+        concatenating: Collection[int] = (),
     ) -> None:
         super().__init__()
         _check(genes, concat)
@@ -75,6 +78,13 @@ class PairCell(nn.Module):
             (target, [(position, source) for position, source, _ in edges])
             for target, edges in groupby(alive, key=lambda edge: edge[2])
         ]
+        self.joins = nn.ModuleDict(
+            {
+                str(target): relu_conv_norm(2 * channels, channels, kernel_size=1)
+                for target, incoming in self._incoming
+                if target in concatenating and len(incoming) == 2
+            }
+        )
 
     def forward(
         self, before_last: torch.Tensor, last: torch.Tensor, path_scale: torch.Tensor | None = None
@@ -101,7 +111,10 @@ class PairCell(nn.Module):
                 if path_scale is not None and not isinstance(module, nn.Identity):
                     term = term * path_scale[position].to(term.dtype)
                 terms.append(term)
-            nodes[target] = reduce(torch.add, terms)
+            if str(target) in self.joins:
+                nodes[target] = self.joins[str(target)](torch.cat(terms, dim=1))
+            else:
+                nodes[target] = reduce(torch.add, terms)
         for node in self.concat:
             if node not in nodes:
                 nodes[node] = zeros(last, self.channels, self.stride)

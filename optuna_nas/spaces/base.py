@@ -68,6 +68,11 @@ class SearchSpace(ABC):
         return {}
 
     @property
+    def num_operations(self) -> int | None:
+        """The most operations in a graph; None if each is chosen by a parameter of its own."""
+        return None
+
+    @property
     def size(self) -> int | None:
         """How many parameter settings there are; None when a parameter is continuous."""
         sizes = [_distribution_size(d) for d in self._distributions.values()]

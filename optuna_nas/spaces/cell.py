@@ -18,6 +18,7 @@ from optuna_nas._checks import checked_integer
 from optuna_nas.spaces.architecture import Architecture, Path, PathBlock
 from optuna_nas.spaces.folding import IDENTITY, WEIGHTLESS, ZERO, Folding
 from optuna_nas.spaces.graph import GraphSpace
+from optuna_nas.spaces.notation import read_edges, write_edges
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -134,14 +135,7 @@ class CellSpace(GraphSpace):
 
     def format(self, architecture: Architecture) -> str:
         """Write the cell as NAS-Bench-201 does: `|op~0|+|op~0|op~1|+...`, node by node."""
-        return "+".join(
-            "".join(
-                f"|{self.operation(architecture, (source, target))}~{source}"
-                for source in range(target)
-            )
-            + "|"
-            for target in range(1, self.num_nodes)
-        )
+        return write_edges({edge: self.operation(architecture, edge) for edge in self.edges})
 
     def parse(self, text: str) -> Architecture:
         """Read a cell in the NAS-Bench-201 notation.
@@ -149,14 +143,10 @@ class CellSpace(GraphSpace):
         Raises:
             ValueError: The text has another shape or names an unknown operation.
         """
-        groups = re.findall(r"\|((?:[^|+]+\|)+)", text)
-        params = {}
-        for target, group in enumerate(groups, start=1):
-            for entry in group.rstrip("|").split("|"):
-                operation, _, source = entry.partition("~")
-                params[f"edge_{source}_{target}"] = operation
-        if set(params) == set(self._names.values()):
-            architecture = self.architecture(params)
+        operations = read_edges(text)
+        if operations.keys() == self._names.keys():
+            found = {self._names[edge]: operation for edge, operation in operations.items()}
+            architecture = self.architecture(found)
             if self.format(architecture) == text.strip():
                 return architecture
         raise ValueError(

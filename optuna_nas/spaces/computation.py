@@ -19,8 +19,15 @@ CONCATENATE = "concat"
 """The attribute `combine` of a node that concatenates what arrives there."""
 
 
-class _Node(NamedTuple):
-    """A node, what arrives there, and whether it is read."""
+class GraphNode(NamedTuple):
+    """A node of a graph of operations.
+
+    Attributes:
+        name: Its name in the graph.
+        attributes: Its attributes.
+        arriving: The nodes that it reads, each with the attributes of the edge.
+        is_read: Whether another node reads it.
+    """
 
     name: Any
     attributes: dict[str, Any]
@@ -36,7 +43,7 @@ def graph_key(graph: nx.DiGraph[Any], weightless: Collection[str]) -> str:
         weightless: The operations without weights.
     """
     keys = []
-    for nodes in _cells(graph).values():
+    for nodes in cells_of(graph).values():
         inputs = [node.name for node in nodes if not node.arriving]
         folding = Folding((f"@{number}" for number in range(len(inputs))), weightless)
         values = {name: folding.input(number) for number, name in enumerate(inputs)}
@@ -74,7 +81,7 @@ def graph_paths(graph: nx.DiGraph[Any]) -> list[Path]:
     that the path walks, unless it is the last.
     """
     found = []
-    for cell, nodes in _cells(graph).items():
+    for cell, nodes in cells_of(graph).items():
         inputs = [node.name for node in nodes if not node.arriving]
         alone = not cell and len(inputs) == 1
         on_nodes = any("operation" in node.attributes for node in nodes)
@@ -99,7 +106,7 @@ def graph_paths(graph: nx.DiGraph[Any]) -> list[Path]:
     return found
 
 
-def _cells(graph: nx.DiGraph[Any]) -> dict[str, list[_Node]]:
+def cells_of(graph: nx.DiGraph[Any]) -> dict[str, list[GraphNode]]:
     """The nodes of each cell, every one after those that it reads; `""` names a single cell."""
     arriving: dict[Any, list[tuple[Any, dict[str, Any]]]] = {}
     for name in graph:
@@ -109,9 +116,9 @@ def _cells(graph: nx.DiGraph[Any]) -> dict[str, list[_Node]]:
     places = {name: place for place, name in enumerate(order)}
     if any(places[s] > places[name] for name, edges in arriving.items() for s, _ in edges):
         order = list(nx.lexicographical_topological_sort(graph, key=places.__getitem__))
-    cells: dict[str, list[_Node]] = {}
+    cells: dict[str, list[GraphNode]] = {}
     for name in order:
         attributes = graph.nodes[name]
-        node = _Node(name, attributes, arriving[name], name in read)
+        node = GraphNode(name, attributes, arriving[name], name in read)
         cells.setdefault(attributes.get("cell", ""), []).append(node)
     return cells

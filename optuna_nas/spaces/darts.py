@@ -12,10 +12,8 @@ of the parameters is an architecture and no architecture has two settings for it
 
 from __future__ import annotations
 
-import ast
-import re
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 from optuna.distributions import CategoricalDistribution
@@ -23,6 +21,7 @@ from optuna.distributions import CategoricalDistribution
 from optuna_nas.spaces.architecture import Architecture, Path, PathBlock
 from optuna_nas.spaces.computation import CONCATENATE
 from optuna_nas.spaces.folding import IDENTITY, WEIGHTLESS, ZERO, Folding
+from optuna_nas.spaces.genotype import CELLS, Gene, Genotype, check_genes, read_genotype
 from optuna_nas.spaces.graph import GraphSpace
 
 if TYPE_CHECKING:
@@ -40,27 +39,7 @@ DARTS_OPERATIONS = (
     "dil_conv_3x3",
     "dil_conv_5x5",
 )
-CELLS = ("normal", "reduce")
 NODES = (2, 3, 4, 5)
-
-Gene = tuple[str, int]
-"""An operation and the node it is applied to."""
-
-
-class Genotype(NamedTuple):
-    """An architecture in the notation of DARTS.
-
-    Attributes:
-        normal: The eight `(operation, input)` pairs of the normal cell, two for each node.
-        normal_concat: The nodes that are concatenated, `(2, 3, 4, 5)`.
-        reduce: The eight pairs of the reduction cell.
-        reduce_concat: The nodes that are concatenated.
-    """
-
-    normal: tuple[Gene, ...]
-    normal_concat: tuple[int, ...]
-    reduce: tuple[Gene, ...]
-    reduce_concat: tuple[int, ...]
 
 
 class DARTSSpace(GraphSpace):
@@ -124,12 +103,7 @@ class DARTSSpace(GraphSpace):
         params: dict[str, Any] = {}
         for cell, concat in (("normal", "normal_concat"), ("reduce", "reduce_concat")):
             genes: Sequence[Gene] = getattr(genotype, cell)
-            for gene in genes:
-                if not _is_gene(gene):
-                    raise ValueError(
-                        f"`genotype.{cell}` has the pair {gene!r}; allowed are pairs of an "
-                        "operation's name and a node's number."
-                    )
+            check_genes(cell, tuple(genes))
             if len(genes) != 2 * len(NODES) or tuple(getattr(genotype, concat)) != NODES:
                 raise ValueError(
                     f"`genotype.{cell}` has {len(genes)} pairs and concatenates "
@@ -267,9 +241,7 @@ class DARTSSpace(GraphSpace):
 
     def format(self, architecture: Architecture) -> str:
         """Write the genotype as DARTS does; the pairs of a node are in the order of its inputs."""
-        genotype = self.genotype(architecture)
-        fields = (f"{name}={list(value)!r}" for name, value in genotype._asdict().items())
-        return f"Genotype({', '.join(fields)})"
+        return str(self.genotype(architecture))
 
     def parse(self, text: str) -> Architecture:
         """Read a genotype in the notation of DARTS, as published ones are written.
@@ -277,19 +249,7 @@ class DARTSSpace(GraphSpace):
         Raises:
             ValueError: The text is not a genotype of this space.
         """
-        match = re.fullmatch(r"\s*(?:\w+\s*=\s*)?Genotype\((.*)\)\s*", text, flags=re.DOTALL)
-        try:
-            call = ast.parse(f"f({match.group(1) if match else None})", mode="eval").body
-            assert isinstance(call, ast.Call)
-            # `range(2, 6)` is how the concatenation is published.
-            fields = {k.arg: _literal(k.value) for k in call.keywords if k.arg is not None}
-            genotype = Genotype(**{name: tuple(value) for name, value in fields.items()})
-        except (AssertionError, SyntaxError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"`text` is {text!r}; needed is Genotype(normal=[(operation, input), ...], "
-                "normal_concat=[2, 3, 4, 5], reduce=[...], reduce_concat=[...])."
-            ) from error
-        return self.from_genotype(genotype)
+        return self.from_genotype(read_genotype(text))
 
     def to_dict(self) -> dict[str, Any]:
         """Describe the space in JSON types."""
@@ -300,19 +260,3 @@ class DARTSSpace(GraphSpace):
         if f"{prefix}/inputs" in params:
             params[f"{prefix}/inputs"] = f"{low[1]},{high[1]}"
         params[f"{prefix}/op_0"], params[f"{prefix}/op_1"] = low[0], high[0]
-
-
-def _literal(node: ast.expr) -> Any:
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range":
-        numbers = range(*(ast.literal_eval(argument) for argument in node.args))
-        return list(numbers[: len(NODES) + 1])  # more are refused anyway, however many there are
-    return ast.literal_eval(node)
-
-
-def _is_gene(gene: object) -> bool:
-    return (
-        isinstance(gene, (tuple, list))
-        and len(gene) == 2
-        and isinstance(gene[0], str)
-        and isinstance(gene[1], int)
-    )

@@ -24,8 +24,9 @@ from optuna_nas._checks import checked_integer
 from optuna_nas.spaces.architecture import Architecture, PathBlock
 from optuna_nas.spaces.cell import checked_operations
 from optuna_nas.spaces.computation import CONCATENATE
-from optuna_nas.spaces.darts import DARTS_OPERATIONS, Gene
+from optuna_nas.spaces.darts import DARTS_OPERATIONS
 from optuna_nas.spaces.folding import ZERO
+from optuna_nas.spaces.genotype import Gene
 from optuna_nas.spaces.graph import GraphSpace
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from optuna_nas.spaces.canonical import canonical_form
 
 ZERO = "none"
 IDENTITY = "skip_connect"
-WEIGHTLESS = frozenset({"avg_pool_3x3", "max_pool_3x3"})
+WEIGHTLESS = frozenset({"avg_pool_3x3", "max_pool_3x3", "max_pool_5x5", "max_pool_7x7"})
 """Operations of the published spaces that have no weights."""
 
 LINEAR = frozenset({"avg_pool_3x3"})
@@ -85,13 +85,13 @@ class Folding:
     def concatenate(self, values: Iterable[Value]) -> Value:
         """The concatenation of values, in any order; a single one is itself.
 
-        What is nothing takes no channels.
+        What is nothing takes no channels. Weights bring the others back to the channels of one.
         """
         parts = [value for value in values if value]
         if len(parts) < 2:
             return parts[0] if parts else ()
         ends = self.add(((self._once(_PART, value), 1),) for value in parts)
-        return ((self._once(_CONCATENATION, ends), 1),)
+        return ((self._term(_CONCATENATION, ends), 1),)
 
     def canonical(self, outputs: Iterable[Value]) -> str:
         """The canonical text of the function with these outputs (concatenated, in any order)."""

@@ -14,10 +14,11 @@ Parameters may come in groups: a mutation chooses a group, then one of its param
 equal chances, and a crossover takes a group as a whole.
 
 The graph's vocabulary: a node has a `label`; its value is the sum of what arrives, or with
-`combine="concat"` the concatenation, in any order. An `operation` stands on an edge or on a node.
-Nodes with the same attribute `cell` are a graph of their own; in each, the nodes without
-predecessors are the inputs, in their order, and a node without successors is the output. An edge
-with `strided=True` halves the resolution: there `skip_connect` has weights.
+`combine="concat"` the concatenation, brought back to the channels of a node where it is read. An
+`operation` stands on an edge or on a node. Nodes with the same attribute `cell` are a graph of
+their own; in each, the nodes without predecessors are the inputs, in their order, and a node
+without successors is the output. An edge with `strided=True` halves the resolution: there
+`skip_connect` has weights.
 
 A space overrides what it can do faster, or in the words of its publication.
 """

@@ -42,6 +42,10 @@ if TYPE_CHECKING:
 
     from optuna_nas.spaces import Architecture, PathBlock, SearchSpace
 
+_MOST_BITS = 20_000
+"""The most bits of a path encoding: more than the 18,724 of DARTS, and no more than a search of
+cells of thirteen operations can compute with."""
+
 
 class Encoding(ABC):
     """Turns architectures of a space into rows of a matrix."""
@@ -119,7 +123,10 @@ class PathEncoding(Encoding):
         self.otherwise = otherwise
 
     def blocks(self, space: SearchSpace) -> dict[str, PathBlock]:
-        """The path blocks of the space, cut to the paths that get a bit."""
+        """The path blocks of the space, cut to the paths that get a bit.
+
+        Where these would be more than 20,000, the longest have none.
+        """
         blocks = space.path_blocks
         if not blocks:
             raise ValueError(
@@ -127,9 +134,13 @@ class PathEncoding(Encoding):
             )
         if self.fold:
             blocks = {name: _folded(block) for name, block in blocks.items()}
-        return {
+        kept = {
             name: block._replace(max_length=self.cutoff(block)) for name, block in blocks.items()
         }
+        while sum(block.size for block in kept.values()) > _MOST_BITS:
+            longest = max(kept, key=lambda name: kept[name].max_length)
+            kept[longest] = kept[longest]._replace(max_length=kept[longest].max_length - 1)
+        return kept
 
     def cutoff(self, block: PathBlock) -> int:
         """The most operations of a path of the block that gets a bit."""

@@ -100,7 +100,7 @@ class GraphEncoding(Encoding):
         roles = tuple(sorted({label for label, _ in ends}))
         cells = tuple(sorted({cell for _, cell in ends}))
         cells = cells if len(cells) > 1 else ()
-        slots = len(operation_parameters(space))
+        slots = space.num_operations or len(operation_parameters(space))
         features = len(operations) + len(roles) + len(cells)
         return GraphLayout(len(ends) + slots, operations, roles, cells, features)
 

@@ -20,8 +20,11 @@ from optuna_nas.spaces import (
     Architecture,
     CellSpace,
     DARTSSpace,
+    GeneticCNNSpace,
+    HierarchicalSpace,
     NASBench101Space,
     NASBench201Space,
+    NASNetSpace,
     SearchSpace,
 )
 
@@ -67,8 +70,11 @@ def networks_of(objective: CellCNN) -> list[nn.Module]:
         (NASBench101Space(max_vertices=4, max_edges=5), 2),
         (DARTSSpace(), 3),
         (CellSpace(3, ["none", "tests.gated_conv", "max_pool_3x3"]), 1),
+        (NASNetSpace(), 3),
+        (HierarchicalSpace(), 1),
+        (GeneticCNNSpace(), 1),
     ],
-    ids=["201", "101", "101 of four vertices", "DARTS", "own operation"],
+    ids=["201", "101", "101 of 4", "DARTS", "own operation", "NASNet", "motifs", "Genetic CNN"],
 )
 def test_an_epoch_of_each_space(small: Small, space: SearchSpace, cells: int) -> None:
     GatedConv.used = 0

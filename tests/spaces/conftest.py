@@ -14,10 +14,13 @@ from optuna_nas.spaces import (
     DARTSSpace,
     EdgeNESSpace,
     FlatSpace,
+    GeneticCNNSpace,
+    HierarchicalSpace,
     LayerDropSpace,
     MLPSpace,
     NASBench101Space,
     NASBench201Space,
+    NASNetSpace,
     SearchSpace,
 )
 
@@ -41,6 +44,12 @@ SPACES: dict[str, Callable[[], SearchSpace]] = {
     "layers": lambda: LayerDropSpace(12),
     "layers-bounded": lambda: LayerDropSpace(6, 2, 3),
     "layers-four": lambda: LayerDropSpace(12, 4, 4),
+    "nasnet": NASNetSpace,
+    "nasnet-two": lambda: NASNetSpace(("skip_connect", "mine"), 2, ("add",)),
+    "genetic": GeneticCNNSpace,
+    "genetic-small": lambda: GeneticCNNSpace((1, 3)),
+    "hierarchical": HierarchicalSpace,
+    "hierarchical-four": lambda: HierarchicalSpace(("mine", "a"), (2, 2, 1), (3, 2, 3)),
     "flat": lambda: FlatSpace(
         {
             "lr": FloatDistribution(1e-5, 1e-1, log=True),

@@ -21,8 +21,11 @@ from optuna_nas.spaces import (
     DARTSSpace,
     EdgeNESSpace,
     FlatSpace,
+    GeneticCNNSpace,
+    HierarchicalSpace,
     NASBench101Space,
     NASBench201Space,
+    NASNetSpace,
     SearchSpace,
 )
 from optuna_nas.visualization.cells import cell_svg
@@ -51,6 +54,9 @@ def architectures() -> dict[str, Architecture]:
         "nb201": NASBench201Space(),
         "darts": DARTSSpace(),
         "edge-nes": EdgeNESSpace(),
+        "genetic": GeneticCNNSpace(),
+        "hierarchical": HierarchicalSpace(),
+        "nasnet": NASNetSpace(),
         "dense": CellSpace(7, ("skip_connect", "nor_conv_3x3")),
     }
     random = {f"{k}-{i}": s.random(rng) for k, s in spaces.items() for i in range(3)}

@@ -31,6 +31,9 @@ SPACES = {
     "nasbench201": "optuna_nas.spaces:NASBench201Space",
     "darts": "optuna_nas.spaces:DARTSSpace",
     "edge-nes": "optuna_nas.spaces:EdgeNESSpace",
+    "nasnet": "optuna_nas.spaces:NASNetSpace",
+    "hierarchical": "optuna_nas.spaces:HierarchicalSpace",
+    "genetic-cnn": "optuna_nas.spaces:GeneticCNNSpace",
 }
 
 
@@ -39,7 +42,7 @@ _IMAGE_AXES = 3  # C H W
 
 def space_option(default: str) -> Option:
     """The option that names the space, with the default of an objective."""
-    words = "nasbench201, nasbench101, darts, edge-nes, or module:object for your own."
+    words = f"{', '.join(SPACES)}, or module:object for your own."
     return Option("space", str, default, words, task=True, imports=True)
 
 
