@@ -31,7 +31,8 @@ def compare(
         str,
         typer.Option(
             help="nasbench201-cifar10, nasbench201-cifar100, nasbench201-imagenet16, nasbench101, "
-            "layer-drop, which needs no file, or surrogate, a file of optuna-nas surrogate."
+            "nasbench1shot1-1, -2 or -3, layer-drop, which needs no file, or surrogate, a file of "
+            "optuna-nas surrogate."
         ),
     ] = "nasbench201-cifar10",
     samplers: Annotated[
@@ -135,11 +136,12 @@ def _budgets(text: str, trials: int) -> list[int]:
 
 def _benchmark(name: str, path: Path | None, metric: str | None) -> Benchmark:
     from optuna_nas._choices import choose
-    from optuna_nas.objectives import LayerDropTable, NASBench101, NASBench201
+    from optuna_nas.objectives import LayerDropTable, NASBench1Shot1, NASBench101, NASBench201
 
     makers: dict[str, Callable[..., Benchmark]] = {
         "layer-drop": LayerDropTable,
         "nasbench101": NASBench101,
+        **{f"nasbench1shot1-{n}": partial(NASBench1Shot1, n) for n in (1, 2, 3)},
         "nasbench201-cifar10": partial(NASBench201, "cifar10"),
         "nasbench201-cifar100": partial(NASBench201, "cifar100"),
         "nasbench201-imagenet16": partial(NASBench201, "imagenet16"),

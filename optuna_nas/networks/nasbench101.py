@@ -29,7 +29,7 @@ from torch import nn
 from optuna_nas.networks._build import NetworkOptions, register_network
 from optuna_nas.networks.layers import Classifier, conv_norm_relu
 from optuna_nas.networks.operations import operation
-from optuna_nas.spaces import Architecture, NASBench101Cell, NASBench101Space
+from optuna_nas.spaces import Architecture, NASBench1Shot1Space, NASBench101Cell, NASBench101Space
 
 
 def compute_vertex_channels(
@@ -157,10 +157,11 @@ class NASBench101Network(nn.Module):
         return logits
 
 
+@register_network(NASBench1Shot1Space, channels=128, cells=3)
 @register_network(NASBench101Space, channels=128, cells=3)
 def _build(architecture: Architecture, options: NetworkOptions) -> nn.Module:
     space = architecture.space
-    assert isinstance(space, NASBench101Space)
+    assert isinstance(space, (NASBench101Space, NASBench1Shot1Space))
     return NASBench101Network(
         space.cell(architecture),
         num_classes=options.num_classes,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from optuna_nas.objectives.surrogate_benchmark import SurrogateBenchmark, SurrogateQuality
     from optuna_nas.objectives.tabular import (
         LayerDropTable,
+        NASBench1Shot1,
         NASBench101,
         NASBench201,
         TabularBenchmark,
@@ -34,6 +35,7 @@ __all__ = [
     "LayerDropBert",
     "LayerDropTable",
     "MetaOptimization",
+    "NASBench1Shot1",
     "NASBench101",
     "NASBench201",
     "OneShotSearch",
@@ -52,6 +54,7 @@ _MODULES = {
     "LayerDropBert": "layer_drop_bert",
     "LayerDropTable": "tabular",
     "MetaOptimization": "meta_optimization",
+    "NASBench1Shot1": "tabular",
     "NASBench101": "tabular",
     "NASBench201": "tabular",
     "OneShotSearch": "one_shot",

@@ -14,6 +14,7 @@ from optuna_nas.spaces.graph import GraphSpace
 from optuna_nas.spaces.hierarchical import HIERARCHICAL_OPERATIONS, HierarchicalSpace
 from optuna_nas.spaces.layer_drop import LayerDropSpace
 from optuna_nas.spaces.mlp import MLPSpace
+from optuna_nas.spaces.nasbench1shot1 import NASBench1Shot1Space
 from optuna_nas.spaces.nasbench101 import (
     NAS_BENCH_101_OPERATIONS,
     NASBench101Cell,
@@ -45,6 +46,7 @@ __all__ = [
     "InvalidArchitectureError",
     "LayerDropSpace",
     "MLPSpace",
+    "NASBench1Shot1Space",
     "NASBench101Cell",
     "NASBench101Space",
     "NASBench201Space",

@@ -112,7 +112,8 @@ class HierarchicalSpace(GraphSpace):
         for nodes in self.nodes:
             longest = (nodes - 1) * (longest + 1)
         motifs = (name for level in self.levels[1:] for name in self.choices(level))
-        alphabet = (ZERO, *self.operations, *dict.fromkeys(motifs))
+        # An edge with a motif ends with a step from the motif's last node: an identity.
+        alphabet = tuple(dict.fromkeys((ZERO, *self.operations, IDENTITY, *motifs)))
         return {"cell": PathBlock(alphabet, 1, longest, ZERO, IDENTITY)}
 
     def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:

@@ -18,6 +18,7 @@ from optuna_nas.spaces import (
     HierarchicalSpace,
     LayerDropSpace,
     MLPSpace,
+    NASBench1Shot1Space,
     NASBench101Space,
     NASBench201Space,
     NASNetSpace,
@@ -50,6 +51,8 @@ SPACES: dict[str, Callable[[], SearchSpace]] = {
     "genetic-small": lambda: GeneticCNNSpace((1, 3)),
     "hierarchical": HierarchicalSpace,
     "hierarchical-four": lambda: HierarchicalSpace(("mine", "a"), (2, 2, 1), (3, 2, 3)),
+    "1shot1-1": NASBench1Shot1Space,
+    "1shot1-3": lambda: NASBench1Shot1Space(3),
     "flat": lambda: FlatSpace(
         {
             "lr": FloatDistribution(1e-5, 1e-1, log=True),

@@ -33,6 +33,7 @@ SPACES = {
     "edge-nes": "optuna_nas.spaces:EdgeNESSpace",
     "nasnet": "optuna_nas.spaces:NASNetSpace",
     "hierarchical": "optuna_nas.spaces:HierarchicalSpace",
+    **{f"nasbench1shot1-{n}": f"optuna_nas.spaces.nasbench1shot1:SPACE_{n}" for n in (1, 2, 3)},
     "genetic-cnn": "optuna_nas.spaces:GeneticCNNSpace",
 }
 

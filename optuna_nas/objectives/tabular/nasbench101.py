@@ -83,14 +83,7 @@ class NASBench101(TabularBenchmark):
             raise ValueError(
                 f"`max_vertices` is {max_vertices!r}; allowed are {', '.join(map(str, _CELLS))}."
             )
-        file = located("NAS-Bench-101", path, PATH_VARIABLE)
-        if file is None:
-            raise FileNotFoundError(
-                "There are no recorded trainings of NAS-Bench-101 here. Name a parquet file with "
-                f"`path` or with the environment variable {PATH_VARIABLE}; it needs the columns "
-                f"{[*_KEYS, *(m.column for m in METRICS.values())]}."
-            )
-        self._codes, table = _read(file, max_vertices)
+        self._codes, table = read_cells(path, max_vertices)
         space = NASBench101Space(max_vertices, _MAX_EDGES)
         super().__init__(space, table, METRICS, metric=metric, constraints=constraints, log=log)
         last = max_vertices - 1
@@ -136,8 +129,28 @@ class NASBench101(TabularBenchmark):
         return bits, labels
 
 
+def read_cells(path: str | Path | None, max_vertices: int) -> tuple[NDArray[np.int64], Table]:
+    """Read the sorted codes of the cells, and the table in that order.
+
+    Args:
+        path: The file; None takes the one that the environment variable names.
+        max_vertices: The most vertices of a cell, 3 to 7.
+
+    Raises:
+        FileNotFoundError: There is no file.
+        ValueError: The file is damaged or lacks cells.
+    """
+    file = located("NAS-Bench-101", path, PATH_VARIABLE)
+    if file is None:
+        raise FileNotFoundError(
+            "There are no recorded trainings of NAS-Bench-101 here. Name a parquet file with "
+            f"`path` or with the environment variable {PATH_VARIABLE}; it needs the columns "
+            f"{[*_KEYS, *(m.column for m in METRICS.values())]}."
+        )
+    return _read(file, max_vertices)
+
+
 def _read(path: Path, max_vertices: int) -> tuple[NDArray[np.int64], Table]:
-    """The sorted codes of the cells, and the table in that order."""
     data = read_parquet(path, _KEYS, [metric.column for metric in METRICS.values()])
     sizes = numbers(data, "num_vertices", path).astype(np.int64)
     kept = sizes <= max_vertices
