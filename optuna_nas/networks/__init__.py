@@ -15,6 +15,7 @@ from optuna_nas.networks._build import (
     register_network,
 )
 from optuna_nas.networks.cell_network import CellNetwork
+from optuna_nas.networks.chain import ChainNetwork, InvertedResidual
 from optuna_nas.networks.darts import AUXILIARY_WEIGHT, DROP_PATH_PROBABILITY, DARTSNetwork
 from optuna_nas.networks.edge_nes import EdgeNESNetwork
 from optuna_nas.networks.ensemble import EnsembleNetwork
@@ -34,10 +35,12 @@ __all__ = [
     "AUXILIARY_WEIGHT",
     "DROP_PATH_PROBABILITY",
     "CellNetwork",
+    "ChainNetwork",
     "DARTSNetwork",
     "EdgeNESNetwork",
     "EnsembleNetwork",
     "GraphCell",
+    "InvertedResidual",
     "MLPNetwork",
     "NASBench101Network",
     "NetworkBuilder",

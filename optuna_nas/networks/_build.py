@@ -105,6 +105,11 @@ def build_network(
     - `NASBench101Space`: `channels` (128) in the first of three stacks, `cells` (3) in each stack.
     - `DARTSSpace`: `channels` (36) in a node of the first cells, `cells` (20) in all.
     - `EdgeNESSpace`: `channels` (16) in a node of the first cell, `cells` (2) in all.
+    - `NASNetSpace`: as `DARTSSpace`.
+    - `HierarchicalSpace`: `channels` (16) in the first of three stages, `cells` (1) in each stage.
+    - `GeneticCNNSpace`: `channels` (8) in the first stage, each stage `cells` (1) times.
+    - `NASBench1Shot1Space`: as `NASBench101Space`.
+    - `ChainSpace`: `channels` (16) is what 16 channels of the space become.
     - `MLPSpace`: the architecture says all.
 
     Weights are initialised as torch does by default. Those of convolutions lie in the memory

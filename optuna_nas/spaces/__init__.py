@@ -5,6 +5,12 @@ from __future__ import annotations
 from optuna_nas.spaces.architecture import Architecture, Path, PathBlock
 from optuna_nas.spaces.base import InvalidArchitectureError, SearchSpace
 from optuna_nas.spaces.cell import CellSpace
+from optuna_nas.spaces.chain import (
+    FBNET_OPERATIONS,
+    PROXYLESS_OPERATIONS,
+    SQUEEZENAS_OPERATIONS,
+    ChainSpace,
+)
 from optuna_nas.spaces.darts import DARTS_OPERATIONS, DARTSSpace
 from optuna_nas.spaces.edge_nes import EDGE_NES_OPERATIONS, EdgeNESSpace
 from optuna_nas.spaces.flat import FlatSpace
@@ -29,13 +35,17 @@ __all__ = [
     "AMOEBANET_A",
     "DARTS_OPERATIONS",
     "EDGE_NES_OPERATIONS",
+    "FBNET_OPERATIONS",
     "HIERARCHICAL_OPERATIONS",
     "NASNET_A",
     "NASNET_OPERATIONS",
     "NAS_BENCH_101_OPERATIONS",
     "NAS_BENCH_201_OPERATIONS",
+    "PROXYLESS_OPERATIONS",
+    "SQUEEZENAS_OPERATIONS",
     "Architecture",
     "CellSpace",
+    "ChainSpace",
     "DARTSSpace",
     "EdgeNESSpace",
     "FlatSpace",

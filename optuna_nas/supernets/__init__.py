@@ -5,6 +5,7 @@ from __future__ import annotations
 import optuna_nas._trains  # noqa: F401 (before torch is imported)
 from optuna_nas.supernets.cell import MixedCell, cell_edges
 from optuna_nas.supernets.cell_supernet import CellSupernet
+from optuna_nas.supernets.chain_supernet import ChainSupernet
 from optuna_nas.supernets.darts_supernet import DARTSSupernet
 from optuna_nas.supernets.derivation import (
     strongest_inputs,
@@ -27,6 +28,7 @@ from optuna_nas.supernets.supernet import (
 
 __all__ = [
     "CellSupernet",
+    "ChainSupernet",
     "DARTSSupernet",
     "Edge",
     "EdgeNESSupernet",

@@ -233,6 +233,7 @@ def build_supernet(
     - `DARTSSpace`: `channels` (16) in a node of the first cells, `cells` (8) in all.
     - `CellSpace`: `channels` (16) in the first of three stages, `cells` (5) in each stage.
     - `EdgeNESSpace`: `channels` (10) in a node of the first cell, `cells` (1) in all.
+    - `ChainSpace`: `channels` (16) is what 16 channels of the space become, `cells` is 1.
 
     Args:
         space: The space.

@@ -125,7 +125,8 @@ class PathEncoding(Encoding):
     def blocks(self, space: SearchSpace) -> dict[str, PathBlock]:
         """The path blocks of the space, cut to the paths that get a bit.
 
-        Where these would be more than 20,000, the longest have none.
+        Where these would be more than 20,000, the longest have none; and no path of a block has
+        one, if only those of less than half the length could.
         """
         blocks = space.path_blocks
         if not blocks:
@@ -138,8 +139,12 @@ class PathEncoding(Encoding):
             name: block._replace(max_length=self.cutoff(block)) for name, block in blocks.items()
         }
         while sum(block.size for block in kept.values()) > _MOST_BITS:
-            longest = max(kept, key=lambda name: kept[name].max_length)
-            kept[longest] = kept[longest]._replace(max_length=kept[longest].max_length - 1)
+            name = max(kept, key=lambda name: kept[name].max_length)
+            length = kept[name].max_length - 1
+            if 2 * length < blocks[name].max_length:
+                kept[name] = kept[name]._replace(min_length=1, max_length=0)
+            else:
+                kept[name] = kept[name]._replace(max_length=length)
         return kept
 
     def cutoff(self, block: PathBlock) -> int:
@@ -191,7 +196,7 @@ class _Place:
             return None
         if block.identity is not None and block.identity not in self._digits:
             operations = tuple(o for o in operations if o != block.identity)
-        if len(operations) > block.max_length:
+        if not block.min_length <= len(operations) <= block.max_length:
             return None
         digits = (self._digits[operation] for operation in operations)
         within = (digit * power for digit, power in zip(digits, self._powers, strict=False))

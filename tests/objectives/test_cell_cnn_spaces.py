@@ -19,6 +19,7 @@ from optuna_nas.objectives.training import Trainer
 from optuna_nas.spaces import (
     Architecture,
     CellSpace,
+    ChainSpace,
     DARTSSpace,
     GeneticCNNSpace,
     HierarchicalSpace,
@@ -70,13 +71,24 @@ def networks_of(objective: CellCNN) -> list[nn.Module]:
         (NASBench101Space(max_vertices=4, max_edges=5), 2),
         (DARTSSpace(), 3),
         (CellSpace(3, ["none", "tests.gated_conv", "max_pool_3x3"]), 1),
+        (ChainSpace(), None),
         (NASNetSpace(), 3),
         (HierarchicalSpace(), 1),
         (GeneticCNNSpace(), 1),
     ],
-    ids=["201", "101", "101 of 4", "DARTS", "own operation", "NASNet", "motifs", "Genetic CNN"],
+    ids=[
+        "201",
+        "101",
+        "101 of 4",
+        "DARTS",
+        "own operation",
+        "chain",
+        "NASNet",
+        "motifs",
+        "Genetic CNN",
+    ],
 )
-def test_an_epoch_of_each_space(small: Small, space: SearchSpace, cells: int) -> None:
+def test_an_epoch_of_each_space(small: Small, space: SearchSpace, cells: int | None) -> None:
     GatedConv.used = 0
     objective = small(space=space, cells=cells, epochs=1)
     study = optuna.create_study(direction="maximize", sampler=BananasSampler(seed=2))

@@ -11,6 +11,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from optuna_nas.spaces import (
     CellSpace,
+    ChainSpace,
     DARTSSpace,
     EdgeNESSpace,
     FlatSpace,
@@ -53,6 +54,8 @@ SPACES: dict[str, Callable[[], SearchSpace]] = {
     "hierarchical-four": lambda: HierarchicalSpace(("mine", "a"), (2, 2, 1), (3, 2, 3)),
     "1shot1-1": NASBench1Shot1Space,
     "1shot1-3": lambda: NASBench1Shot1Space(3),
+    "chain": ChainSpace,
+    "chain-short": lambda: ChainSpace([(4, 2), (4, 1)], ("mine", "skip_connect"), head=0),
     "flat": lambda: FlatSpace(
         {
             "lr": FloatDistribution(1e-5, 1e-1, log=True),

@@ -18,6 +18,7 @@ from rich.console import Console
 from optuna_nas.spaces import (
     Architecture,
     CellSpace,
+    ChainSpace,
     DARTSSpace,
     EdgeNESSpace,
     FlatSpace,
@@ -54,6 +55,7 @@ def architectures() -> dict[str, Architecture]:
         "nb201": NASBench201Space(),
         "darts": DARTSSpace(),
         "edge-nes": EdgeNESSpace(),
+        "chain": ChainSpace(),
         "genetic": GeneticCNNSpace(),
         "hierarchical": HierarchicalSpace(),
         "nasnet": NASNetSpace(),

@@ -26,6 +26,8 @@ __all__ = [
     "space_option",
 ]
 
+CHAINS = ("fbnet", "proxyless", "squeezenas")
+
 SPACES = {
     "nasbench101": "optuna_nas.spaces:NASBench101Space",
     "nasbench201": "optuna_nas.spaces:NASBench201Space",
@@ -34,6 +36,8 @@ SPACES = {
     "nasnet": "optuna_nas.spaces:NASNetSpace",
     "hierarchical": "optuna_nas.spaces:HierarchicalSpace",
     **{f"nasbench1shot1-{n}": f"optuna_nas.spaces.nasbench1shot1:SPACE_{n}" for n in (1, 2, 3)},
+    "chain": "optuna_nas.spaces:ChainSpace",
+    **{name: f"optuna_nas.spaces.chain:{name.upper()}" for name in CHAINS},
     "genetic-cnn": "optuna_nas.spaces:GeneticCNNSpace",
 }
 
