@@ -106,4 +106,4 @@ def test_places_add_up_to_the_network() -> None:
 @pytest.mark.parametrize("name", ["cells", "partial_channels"])
 def test_wrong_sizes(name: str) -> None:
     with pytest.raises(ValueError, match=f"`{name}` is 2, but ChainSpace says itself"):
-        build_supernet(SPACE, num_classes=3, **{name: 2})
+        build_supernet(SPACE, num_classes=3, **{name: 2})  # type: ignore[arg-type]
