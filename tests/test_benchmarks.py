@@ -413,3 +413,16 @@ def test_what_a_gpu_makes_of_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert text.count("| 0.0e+00 | 0.0e+00 |") == 4
     assert text.count("left out: no time left") == 6
     assert "images per second" in text
+
+
+def test_latency_of_networks_beside_their_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from benchmarks import latency
+
+    monkeypatch.setattr("optuna_nas.measures.timing._SECONDS", 0.001)
+    words = "--channels 2 --cells 1 --side 8 --networks 4 --output"
+    latency.main([*words.split(), str(tmp_path / "table.md")])
+    text = (tmp_path / "table.md").read_text()
+    assert text in capsys.readouterr().out
+    assert re.search(r"\| rank correlation \(Spearman\) \| -?\d\.\d{3} \|", text)

@@ -10,6 +10,7 @@ import typer
 
 from optuna_nas._version import __version__
 from optuna_nas.cli.compare import compare
+from optuna_nas.cli.cost_table import cost_table
 from optuna_nas.cli.mending import show_error, storage_failure
 from optuna_nas.cli.results import best, dashboard, export, report
 from optuna_nas.cli.search import search
@@ -31,6 +32,7 @@ app.command()(report)
 app.command()(export)
 app.command()(dashboard)
 app.command()(compare)
+app.command("cost-table")(cost_table)
 app.command()(surrogate)
 app.command(hidden=True)(worker)
 

@@ -37,6 +37,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optuna_nas._checks import user_path
+from optuna_nas._text import one_line
 
 if TYPE_CHECKING:
     from optuna_nas.supernets import Supernet
@@ -100,6 +101,10 @@ class CostTable:
             unit: The unit they have then.
         """
         return replace(self, values=factor * self.values, base=factor * self.base, unit=unit)
+
+    def with_notes(self, notes: Mapping[str, str]) -> CostTable:
+        """The same costs with other notes, each in one line."""
+        return replace(self, notes={key: one_line(value) for key, value in notes.items()})
 
     def costs(self, supernet: Supernet) -> dict[str, NDArray[np.float64]]:
         """The costs of the operations of a supernet.

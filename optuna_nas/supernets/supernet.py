@@ -76,6 +76,7 @@ class Supernet(nn.Module, ABC):
 
     Attributes:
         space: The space.
+        size: How large it is.
         edges: The edges of each kind of cell, in the order of the weights' rows.
         operations: The operations, in the order of the weights' columns.
         plain: Whether the plain execution is used; None where at most half of the operations have
@@ -95,6 +96,7 @@ class Supernet(nn.Module, ABC):
     @abstractmethod
     def __init__(self, space: SearchSpace, size: SupernetSize) -> None:
         super().__init__()
+        self.size = size
 
     @abstractmethod
     def forward(

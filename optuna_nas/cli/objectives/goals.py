@@ -8,13 +8,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from optuna_nas._choices import choose
 from optuna_nas.cli.named import named, unfit
 from optuna_nas.cli.objectives.recipe import Option, Options
 from optuna_nas.measures.goals import MeasureLike, read_limits
 from optuna_nas.measures.measure import Measure
 from optuna_nas.measures.names import MEASURES
 
-__all__ = ["GOAL_OPTIONS", "limits_in_words", "make_goals", "without_own_measures"]
+__all__ = [
+    "GOAL_OPTIONS",
+    "limits_in_words",
+    "make_goals",
+    "named_measure",
+    "without_own_measures",
+]
 
 _IMPORTS = ("goals", "measures", "limits")
 
@@ -83,11 +90,20 @@ def _names(text: str | None) -> list[str]:
     return [name.strip() for name in (text or "").split(",") if name.strip()]
 
 
-def _own(argument: str, name: str) -> MeasureLike:
-    """The measure that `module:object` is, or the name of a known one."""
+def named_measure(argument: str, name: str) -> Measure:
+    """The measure of a name, or that is `module:object`.
+
+    Raises:
+        ValueError: There is none.
+    """
     if ":" not in name:
-        return name
+        return choose(argument, name, MEASURES)
     found = named(argument, name, {})
     if not isinstance(found, Measure):
         raise unfit(argument, name, found, "a Measure")
     return found
+
+
+def _own(argument: str, name: str) -> MeasureLike:
+    """The measure that `module:object` is, or a name as it is."""
+    return named_measure(argument, name) if ":" in name else name
