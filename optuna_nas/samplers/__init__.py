@@ -13,6 +13,7 @@ from optuna_nas.samplers.evolution import RegularizedEvolutionSampler
 from optuna_nas.samplers.local_search import LocalSearchSampler
 from optuna_nas.samplers.q_learning import EpsilonSchedule, QLearningSampler
 from optuna_nas.samplers.reinforce import ReinforceSampler
+from optuna_nas.samplers.rnn import RNNSampler
 
 __all__ = [
     "PPO",
@@ -29,6 +30,7 @@ __all__ = [
     "PolicyUpdate",
     "Proposal",
     "QLearningSampler",
+    "RNNSampler",
     "RegularizedEvolutionSampler",
     "ReinforceSampler",
     "Request",

@@ -20,6 +20,7 @@ from optuna_nas.samplers import (
     QLearningSampler,
     RegularizedEvolutionSampler,
     ReinforceSampler,
+    RNNSampler,
 )
 from optuna_nas.surrogates import (
     BayesianNetwork,
@@ -85,6 +86,7 @@ MULTI_OBJECTIVE: dict[str, Factory] = {
 SINGLE_OBJECTIVE: dict[str, Factory] = {
     "reinforce-score": lambda: ReinforceSampler(reward="score", seed=0),
     "q-learning-cubed": lambda: QLearningSampler(reward="cubed", seed=0),
+    "rnn": lambda: RNNSampler(n_startup_trials=1, seed=0),
 }
 
 
