@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 
 from optuna_nas._checks import checked_positive
 from optuna_nas._options import check_options, option
-from optuna_nas.measures import read_cost_table
 
 if TYPE_CHECKING:
     import torch
@@ -71,6 +70,8 @@ def checked_costs(name: str, value: str) -> str:
     """
     if value in _COUNTED:
         return value
+    from optuna_nas.measures import read_cost_table  # it needs numpy, which help does not
+
     try:
         read_cost_table(value)
     except (OSError, TypeError, ValueError) as error:
@@ -105,6 +106,8 @@ class ExpectedCost(ABC):
     def __post_init__(self) -> None:
         check_options(self)
         if self.costs not in _COUNTED:
+            from optuna_nas.measures import read_cost_table
+
             object.__setattr__(self, "digest", read_cost_table(self.costs).digest)
 
     def __call__(
@@ -169,6 +172,8 @@ def cost_of(costs: str, supernet: Supernet, image_shape: tuple[int, ...]) -> Cos
         ValueError: The table lacks a place or an operation.
     """
     import torch
+
+    from optuna_nas.measures import read_cost_table
 
     if costs not in _COUNTED:
         known = read_cost_table(costs)
