@@ -10,9 +10,9 @@
 Reference: X. Chu, T. Zhou, B. Zhang, J. Li, "Fair DARTS: Eliminating Unfair Advantages in
 Differentiable Architecture Search", ECCV 2020, arXiv:1911.12126.
 
-*Departures*: as published an edge keeps every operation above the threshold, and a node two edges at
-most; a space here has as many edges and operations as it has, so its own rule chooses by the same
-numbers. `none` has no part in the publication, and its own weight none in the choice.
+*Departures*: as published an edge keeps every operation above the threshold, and a node two edges
+at most; a space here has as many edges and operations as it has, so its own rule chooses by the
+same numbers. `none` has no part in the publication, and its own weight none in the choice.
 """
 
 from __future__ import annotations

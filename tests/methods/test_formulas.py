@@ -121,15 +121,14 @@ class TestFairDarts:
     def test_what_is_not_above_the_threshold_is_not_kept(self, threshold: float) -> None:
         """However strong `none` is, and in whatever place."""
         search = engine(small("fair_darts", threshold=threshold), "nasbench201")
+        weights = [0.8, 0.6, 0.4, 0.9, 0.86, 0.84]
         [logits] = search.alphas
         with torch.no_grad():
             logits.fill_(-3.0)[:, 0] = 3.0  # `none`
-            logits[:, 3] = torch.tensor([0.8, 0.6, 0.4, 0.9, 0.86, 0.84]).logit()
+            logits[:, 3] = torch.tensor(weights).logit()
         search.trajectory.record(search.architecture.strengths())
         found = list(search.method.selection(search).params.values())
-        weights = [0.8, 0.6, 0.4, 0.9, 0.86, 0.84]
-        kept = ["nor_conv_3x3" if w > threshold else "none" for w in weights]
-        assert found == [kept[search.supernet.edges["cell"].index(e)] for e in NB201.edges]
+        assert found == ["nor_conv_3x3" if w > threshold else "none" for w in weights]
 
 
 class TestPartialChannels:
