@@ -3,7 +3,7 @@
     python benchmarks/gpu.py [--device cuda] [--tiny]
 
 1. Agreement: logits, and gradients of the weights of operations, of both executions of a supernet
-   on the device against the CPU, in float32 without TF32: the largest difference, as a share of
+   on the device against the CPU, in float32: the largest difference, as a share of
    the largest number.
 2. Steps: of the network's weights and of the architecture, on one batch, by both executions and by
    one sampled path, in each precision.
@@ -22,7 +22,6 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -34,11 +33,7 @@ from optuna_nas.networks import build_network
 from optuna_nas.spaces import DARTSSpace, NASBench201Space, SearchSpace
 from optuna_nas.supernets import Supernet, Weights, build_supernet, frozen_statistics
 
-MODES: dict[str, dict[str, Any]] = {
-    "float32": {"precision": "float32", "tf32": False},
-    "TF32": {"precision": "float32", "tf32": True},
-    "bfloat16": {"precision": "bfloat16", "tf32": True},
-}
+MODES = ("float32", "tf32", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -142,7 +137,6 @@ def milliseconds(function: Callable[[], object], device: torch.device, repeats: 
 
 def steps(size: Size, device: torch.device, mode: str, repeats: int) -> Iterator[str]:
     """The rows of one supernet and precision: a step of the weights, and of the architecture."""
-    precision = MODES[mode]["precision"]
     images, labels = batch(size, device)
     for name in ("fused", "plain", "sampled path"):
         supernet = make(size, device)
@@ -154,7 +148,7 @@ def steps(size: Size, device: torch.device, mode: str, repeats: int) -> Iterator
         alphas = {kind: w.clone().requires_grad_() for kind, w in weights.items()}
 
         def loss(weights: Weights, supernet: Supernet = supernet) -> torch.Tensor:
-            with autocast(precision, device):
+            with autocast(mode, device):
                 logits = supernet(images, weights)
             return F.cross_entropy(logits.float(), labels)
 
@@ -192,7 +186,7 @@ def training(size: Size, device: torch.device, mode: str, repeats: int) -> str:
     generator = torch.Generator().manual_seed(2)
 
     def step() -> None:
-        with autocast(MODES[mode]["precision"], device):
+        with autocast(mode, device):
             logits = network(augment(split.inputs, generator))
         optimizer.zero_grad()
         F.cross_entropy(logits.float(), split.targets).backward()  # type: ignore[no-untyped-call]
@@ -216,7 +210,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f"torch {torch.__version__}, {device.type}: {name}\n")
 
     print("| supernet | execution | logits differ by | gradients differ by |\n|---|---|---|---|")
-    with numerics(tf32=False, deterministic=False):
+    with numerics("float32", deterministic=False):
         for size in TINY if device.type == "cpu" else sizes:
             for row in agreement(size, device):
                 print(row, flush=True)
@@ -228,13 +222,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         if time.perf_counter() - started > arguments.seconds:
             print(f"| {size} | {mode} | left out: no time left | | |")
             continue
-        with numerics(tf32=MODES[mode]["tf32"], deterministic=False):
+        with numerics(mode, deterministic=False):
             for row in steps(size, device, mode, arguments.repeats):
                 print(row, flush=True)
 
     print("\n| precision | images per second of a training |\n|---|---|")
     for mode in MODES:
-        with numerics(tf32=MODES[mode]["tf32"], deterministic=False):
+        with numerics(mode, deterministic=False):
             print(training(sizes[0], device, mode, arguments.repeats), flush=True)
     print(f"\n{time.perf_counter() - started:.0f} seconds.")
 

@@ -18,15 +18,11 @@ def precision_option(*more: str) -> Any:
     """The precision of a network's passes, as a field of a dataclass.
 
     Args:
-        more: What is allowed beside float32 and bfloat16.
+        more: What is allowed beside float32, tf32 (float32 whose products round their factors, on
+            GPUs that can) and bfloat16.
     """
-    allowed = ("float32", "bfloat16", *more)
+    allowed = ("float32", "tf32", "bfloat16", *more)
     return option("float32", f"Precision of the passes: {', '.join(allowed)}.", choices=allowed)
-
-
-def tf32_option() -> Any:
-    """Whether a GPU may round what it multiplies, as a field of a dataclass."""
-    return option(False, "Round factors of float32 products to TF32, on GPUs that can.")
 
 
 def deterministic_option() -> Any:
@@ -44,11 +40,11 @@ def autocast(precision: str, device: torch.device) -> torch.autocast:
 
 
 @contextmanager
-def numerics(*, tf32: bool, deterministic: bool) -> Iterator[None]:
+def numerics(precision: str, *, deterministic: bool) -> Iterator[None]:
     """Let torch compute so, and as before afterwards.
 
     Args:
-        tf32: Whether factors of products may be rounded to TF32.
+        precision: The precision; unless it is float32, products may round factors to TF32.
         deterministic: Whether operations have to repeat themselves.
     """
     import torch
@@ -58,7 +54,7 @@ def numerics(*, tf32: bool, deterministic: bool) -> Iterator[None]:
     repeats = torch.are_deterministic_algorithms_enabled()
     warns = torch.is_deterministic_algorithms_warn_only_enabled()
     try:
-        matmul.allow_tf32 = cudnn.allow_tf32 = tf32
+        matmul.allow_tf32 = cudnn.allow_tf32 = precision != "float32"
         if deterministic:
             cudnn.deterministic, cudnn.benchmark = True, False
             torch.use_deterministic_algorithms(True, warn_only=True)

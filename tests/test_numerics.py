@@ -29,23 +29,28 @@ def flags() -> tuple[bool, ...]:
     )
 
 
-@pytest.mark.parametrize("tf32", [False, True])
-def test_flags_are_set_and_put_back_even_after_an_error(tf32: bool) -> None:
+@pytest.mark.parametrize(("precision", "tf32"), [("float32", False), ("tf32", True)])
+def test_flags_are_set_and_put_back_even_after_an_error(precision: str, tf32: bool) -> None:
     before = flags()
     with (
         pytest.raises(RuntimeError, match="broken"),
-        numerics(tf32=tf32, deterministic=True),
+        numerics(precision, deterministic=True),
     ):
         assert flags() == (tf32, tf32, True, False, True)
         raise RuntimeError("broken")
     assert flags() == before
-    with numerics(tf32=tf32, deterministic=False):
+    with numerics(precision, deterministic=False):
         assert flags() == (tf32, tf32, *before[2:])
 
 
 @pytest.mark.parametrize(
     ("precision", "kind"),
-    [("float32", torch.float32), ("bfloat16", torch.bfloat16), ("float16", torch.float16)],
+    [
+        ("float32", torch.float32),
+        ("tf32", torch.float32),
+        ("bfloat16", torch.bfloat16),
+        ("float16", torch.float16),
+    ],
 )
 def test_the_precision_of_products(precision: str, kind: torch.dtype) -> None:
     layer = torch.nn.Linear(3, 3)

@@ -122,7 +122,7 @@ class Engine:
             DivergedError: The loss, or the architecture, is not finite.
         """
         schedule = self.method.schedule
-        with numerics(tf32=schedule.tf32, deterministic=schedule.deterministic):
+        with numerics(schedule.precision, deterministic=schedule.deterministic):
             return self._train_epoch()
 
     def _train_epoch(self) -> float:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from optuna_nas._checks import checked_clip, checked_positive, checked_share
-from optuna_nas._numerics import deterministic_option, precision_option, tf32_option
+from optuna_nas._numerics import deterministic_option, precision_option
 from optuna_nas._options import check_options, documented, option
 
 if TYPE_CHECKING:
@@ -56,7 +56,6 @@ class Schedule:
     architecture_every: int = option(1, "Batches for each step of the architecture.", minimum=1)
 
     precision: str = precision_option()
-    tf32: bool = tf32_option()
     deterministic: bool = deterministic_option()
 
     def __post_init__(self) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from optuna_nas._checks import checked_clip, checked_positive, checked_share
-from optuna_nas._numerics import deterministic_option, precision_option, tf32_option
+from optuna_nas._numerics import deterministic_option, precision_option
 from optuna_nas._options import option
 
 if TYPE_CHECKING:
@@ -109,7 +109,6 @@ class TrainingOptions:
         5.0, "Largest norm of the weights' gradient; inf for none.", check=checked_clip
     )
     precision: str = precision_option("float16")
-    tf32: bool = tf32_option()
     deterministic: bool = deterministic_option()
     channels: int | None = option(None, "Width of the networks; published if unset.", kind=int)
     cells: int | None = option(None, "Depth of the networks; published if unset.", kind=int)

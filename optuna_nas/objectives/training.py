@@ -94,7 +94,7 @@ class Trainer:
         Raises:
             DivergedError: The loss is not finite.
         """
-        with numerics(tf32=self._options.tf32, deterministic=self._options.deterministic):
+        with numerics(self._options.precision, deterministic=self._options.deterministic):
             return self._train_epoch()
 
     def _train_epoch(self) -> float:

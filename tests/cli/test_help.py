@@ -71,7 +71,7 @@ def test_search_names_what_can_be_chosen() -> None:
 
 
 def test_options_are_grouped_by_the_objectives_that_have_them() -> None:
-    text = CliRunner().invoke(app, ["search", "--help"], terminal_width=200).stdout
+    text = CliRunner().invoke(app, ["search", "--help"], env={"COLUMNS": "200"}).stdout
     panels = dict(re.findall(r"^╭─ ([^─]+) ─+╮$(.*?)^╰─+╯$", text, re.MULTILINE | re.DOTALL))
     options = {title: set(re.findall(r"│ --([a-z-]+)", panel)) for title, panel in panels.items()}
     assert {"sampler", "pruner", "seed"} <= options["The search"]
