@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from optuna_nas._options import option
     from optuna_nas.methods.bilevel import Unrolled, architecture_gradient
+    from optuna_nas.methods.costs import ExpectedCost, PricedCost
     from optuna_nas.methods.edge_nes import (
         ArchitectureHypernetwork,
         EdgePenalty,
@@ -20,11 +21,18 @@ if TYPE_CHECKING:
         common_edges,
     )
     from optuna_nas.methods.engine import Engine
-    from optuna_nas.methods.execution import AllOperations, PartialChannels, SampledOperations
+    from optuna_nas.methods.execution import (
+        AllOperations,
+        EachImage,
+        PartialChannels,
+        SampledOperations,
+    )
     from optuna_nas.methods.method import Method, free_parameters
     from optuna_nas.methods.parameters import ArchitectureParameters
     from optuna_nas.methods.presets import METHODS
+    from optuna_nas.methods.reinforce import Reinforce
     from optuna_nas.methods.relaxation import (
+        AnnealedGumbel,
         GumbelSoftmax,
         HardGumbel,
         Relaxation,
@@ -33,11 +41,12 @@ if TYPE_CHECKING:
     )
     from optuna_nas.methods.schedule import Schedule
     from optuna_nas.methods.selection import Strongest
-    from optuna_nas.methods.steps import Bilevel
+    from optuna_nas.methods.steps import Bilevel, SameBatch
     from optuna_nas.methods.trajectory import Trajectory
 
 _MODULES = {
     "bilevel": ("Unrolled", "architecture_gradient"),
+    "costs": ("ExpectedCost", "PricedCost"),
     "edge_nes": (
         "ArchitectureHypernetwork",
         "EdgePenalty",
@@ -46,14 +55,22 @@ _MODULES = {
         "common_edges",
     ),
     "engine": ("Engine",),
-    "execution": ("AllOperations", "PartialChannels", "SampledOperations"),
+    "execution": ("AllOperations", "EachImage", "PartialChannels", "SampledOperations"),
     "method": ("Method", "free_parameters"),
     "parameters": ("ArchitectureParameters",),
     "presets": ("METHODS",),
-    "relaxation": ("GumbelSoftmax", "HardGumbel", "Relaxation", "Sigmoid", "Softmax"),
+    "reinforce": ("Reinforce",),
+    "relaxation": (
+        "AnnealedGumbel",
+        "GumbelSoftmax",
+        "HardGumbel",
+        "Relaxation",
+        "Sigmoid",
+        "Softmax",
+    ),
     "schedule": ("Schedule",),
     "selection": ("Strongest",),
-    "steps": ("Bilevel",),
+    "steps": ("Bilevel", "SameBatch"),
     "trajectory": ("Trajectory",),
 }
 _HOME = {n: f"optuna_nas.methods.{module}" for module, names in _MODULES.items() for n in names}
@@ -62,17 +79,23 @@ _HOME["option"] = "optuna_nas._options"
 __all__ = [
     "METHODS",
     "AllOperations",
+    "AnnealedGumbel",
     "ArchitectureHypernetwork",
     "ArchitectureParameters",
     "Bilevel",
+    "EachImage",
     "EdgePenalty",
     "Engine",
+    "ExpectedCost",
     "GumbelSoftmax",
     "HardGumbel",
     "Method",
     "PartialChannels",
     "PiecewiseLinear",
+    "PricedCost",
+    "Reinforce",
     "Relaxation",
+    "SameBatch",
     "SampledOperations",
     "Schedule",
     "SharedEdges",
