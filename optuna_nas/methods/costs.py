@@ -135,7 +135,7 @@ class PricedCost(ExpectedCost):
     Attributes:
         price: What the whole cost adds to the loss; with a target, what a cost adds that is twice
             the target.
-        target: The share of the largest cost to come close to, from both sides; None to save.
+        target_cost: The share of the largest cost to come close to, from both sides; None to save.
 
     Raises:
         ValueError: A number is not positive.
@@ -144,7 +144,7 @@ class PricedCost(ExpectedCost):
     price: float = option(
         0.1, "What the largest cost adds to the loss.", tunable=True, check=checked_positive
     )
-    target: float | None = option(
+    target_cost: float | None = option(
         None,
         "Share of the largest cost to come close to.",
         kind=float,
@@ -155,8 +155,8 @@ class PricedCost(ExpectedCost):
     def paid(self, loss: torch.Tensor, cost: torch.Tensor, largest: float) -> torch.Tensor:
         """The loss plus the price of the share, or of how far it is from the target."""
         share = cost / largest
-        if self.target is not None:
-            share = (share / self.target - 1).abs()
+        if self.target_cost is not None:
+            share = (share / self.target_cost - 1).abs()
         return loss + self.price * share
 
 

@@ -142,7 +142,7 @@ class TestLosses:
 
     @pytest.mark.parametrize(("target", "added"), [(0.25, 0.0), (0.5, 0.5), (0.125, 1.0)])
     def test_a_target_from_both_sides(self, target: float, added: float) -> None:
-        loss = PricedCost(price=1.0, target=target)
+        loss = PricedCost(price=1.0, target_cost=target)
         found = loss.paid(torch.tensor(1.5), self.COST, self.LARGEST)
         assert float(found) == pytest.approx(1.5 + added)
 
@@ -171,10 +171,10 @@ class TestLosses:
             assert math.isfinite(float(found.detach())) and math.isfinite(float(gradient))
 
     @pytest.mark.parametrize(
-        "loss", [{"price": 0.0}, {"target": -1.0}, {"costs": "watts"}, {"costs": ""}]
+        "loss", [{"price": 0.0}, {"target_cost": -1.0}, {"costs": "watts"}, {"costs": ""}]
     )
     def test_wrong_numbers(self, loss: dict[str, float]) -> None:
-        with pytest.raises(ValueError, match=r"^`(price|target|costs)` is .*; allowed are "):
+        with pytest.raises(ValueError, match=r"^`(price|target_cost|costs)` is .*; allowed are "):
             PricedCost(**loss)  # type: ignore[arg-type]
 
 
