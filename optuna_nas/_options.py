@@ -40,6 +40,7 @@ class Option:
         task: Whether it says what is searched and on which data. A search that starts from
             another one has the same task.
         imports: Whether it may be `module:object`, which only the command line may name.
+        shown: What help says of the default, if that depends on a preset or a method.
         earlier: What it is in a study from before there was the option; None for the default.
     """
 
@@ -56,6 +57,7 @@ class Option:
     decides: bool = True
     task: bool = False
     imports: bool = False
+    shown: str | None = None
     earlier: Any = None
 
     @property
@@ -94,6 +96,12 @@ def option(
     return field(
         default=default, metadata={_KEY: {"kind": kind or type(default), "help": help} | about}
     )
+
+
+def with_default(declaring: type, name: str, default: Any, **how: Any) -> Any:
+    """The option of another class, with another default; `how` goes to `field`."""
+    [declared] = (f for f in fields(declaring) if f.name == name)
+    return field(default=default, metadata=declared.metadata, **how)
 
 
 def options_of(declaring: Any) -> dict[str, Option]:
@@ -148,6 +156,25 @@ def preset_values(declaring: Any, preset: str) -> Mapping[str, Any]:
         ValueError: There is none of that name.
     """
     return choose("preset", preset, {"published": {}, "small": declaring.small})
+
+
+def unset(declared: Option, small: Mapping[str, Any]) -> Option:
+    """The same option, unset unless it is given: then it is what the preset has it be.
+
+    Args:
+        declared: The option, with the published value.
+        small: The values of the other preset.
+    """
+    published, other = declared.default, small.get(declared.name, declared.default)
+    shown = None if published is None else f"{published}"
+    if other != published:
+        shown = f"{published} or {other} if small"
+    return replace(declared, default=None, shown=shown)
+
+
+def from_preset(kind: Callable[..., T], preset: str, **given: Any) -> T:
+    """Make settings: those of a preset, except for what is given."""
+    return kind(**{**preset_values(kind, preset), **given})
 
 
 def documented(declaring: type[T]) -> type[T]:

@@ -144,7 +144,7 @@ class SearchConfig:
     def from_dict(cls, settings: Mapping[str, Any]) -> SearchConfig:
         """The settings that :meth:`to_dict` wrote, also those from before there were objectives.
 
-        Options that are not there, because they came later, have their defaults.
+        Options that are not there, because they came later, are what they were before.
 
         Raises:
             ValueError: There are settings of a newer version.
@@ -160,7 +160,7 @@ class SearchConfig:
                 "of optuna-nas. Update it, or use another --study."
             )
         recipe = RECIPES.get(settings["objective"])
-        defaults = {} if recipe is None else recipe.defaults
+        defaults = {} if recipe is None else recipe.earlier
         if recipe is not None and (newer := sorted(settings["options"].keys() - defaults.keys())):
             raise ValueError(
                 f"The study's options {newer} of {recipe.name} are of another version of "

@@ -40,7 +40,7 @@ class ImageObjective(SpaceObjective, ImageOptions):
             images are too small or too few, `device` cannot be used, or `artifacts` is a file.
     """
 
-    data: Images = Images()
+    data: Images = Images()  # a descriptor: it has no default
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -31,21 +31,19 @@ on; here it is that on images of a third part.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from optuna_nas._options import documented, set_options
-from optuna_nas.data import ImageData, ImageSplit
+from optuna_nas.data import ImageData
 from optuna_nas.methods import Engine, Method
 from optuna_nas.networks import build_network, count_parameters
 from optuna_nas.objectives.architecture_path import derived_csv, path_svg
-from optuna_nas.objectives.image_objective import ImageObjective
 from optuna_nas.objectives.method_choice import MethodChoice
 from optuna_nas.objectives.options import OneShotOptions
-from optuna_nas.objectives.search_parts import part_sizes, search_parts
+from optuna_nas.objectives.search_parts import SearchObjective
 from optuna_nas.objectives.training_objective import Finished
 from optuna_nas.spaces import Architecture, SearchSpace, remember_space
 from optuna_nas.supernets import Supernet, build_supernet
@@ -83,7 +81,7 @@ def derived_params(trial: FrozenTrial | BaseTrial) -> dict[str, Any]:
 
 @documented
 @dataclass(eq=False, repr=False, init=False)
-class OneShotSearch(ImageObjective, OneShotOptions):
+class OneShotSearch(SearchObjective, OneShotOptions):
     """Search an architecture on shared weights, in one trial; see the module for what it does.
 
     Args:
@@ -92,8 +90,6 @@ class OneShotSearch(ImageObjective, OneShotOptions):
         method: The name of a method (see :data:`optuna_nas.methods.METHODS`), a
             :class:`~optuna_nas.methods.Method`, or a categorical distribution of names, of which
             each trial suggests one.
-        preset: `"published"` for the method's own options, or `"small"` for those that fit small
-            data and short searches.
         **options: The options below, and those of the method (see `Method.options`), such as
             `epochs` or `architecture_learning_rate`. Of the latter, those that are tunable may be
             Optuna distributions; each trial then suggests them under their names.
@@ -122,16 +118,15 @@ class OneShotSearch(ImageObjective, OneShotOptions):
         data: ImageData | str | Path,
         *,
         method: str | Method | CategoricalDistribution = "darts",
-        preset: str = "published",
         **options: Any,
     ) -> None:
         self.space, self.data = space, data
-        self.search = MethodChoice(method, set_options(self, options), preset)
+        rest = set_options(self, options)
+        self.search = MethodChoice(method, rest, self.preset)
         self.__post_init__()
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        part_sizes(self.data, self.held_out)  # refuses empty ones
         self._check_supernets()
 
     @property
@@ -222,12 +217,6 @@ class OneShotSearch(ImageObjective, OneShotOptions):
             run.publish("trajectory.npz", engine.trajectory.npz())
             run.publish("trajectory.svg", path_svg(engine, title))
             run.publish("derived_cells.csv", derived_csv(engine, run.curve))
-
-    @cached_property
-    def _parts(self) -> tuple[ImageSplit, ImageSplit]:
-        """The training images for the weights, and for the architecture."""
-        weights, held_out = search_parts(self.data, self.held_out, self.seed)
-        return weights.to(self.device), held_out.to(self.device)
 
     def _check_supernets(self) -> None:
         """Build each supernet once, so that what cannot work is said before training."""

@@ -127,13 +127,31 @@ class CellCNNOptions(TrainingOptions, ImageOptions):
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class OneShotOptions(ImageOptions):
-    """Those of `OneShotSearch`, beside those of its method."""
+class SearchOptions(ImageOptions):
+    """What every objective has that searches by gradients: images that are held out."""
 
-    channels: int | None = option(None, "Width of the supernet; published if unset.", kind=int)
-    cells: int | None = option(None, "Depth of the supernet; published if unset.", kind=int)
+    preset: str = option(
+        "published",
+        "published, or small: options that fit small data and short searches.",
+        choices=("published", "small"),
+    )
     held_out: float = option(
         0.5,
         "Share of the training images that the architecture is learnt on.",
         check=checked_share,
     )
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class OneShotOptions(SearchOptions):
+    """Those of `OneShotSearch`, beside those of its method."""
+
+    channels: int | None = option(None, "Width of the supernet; published if unset.", kind=int)
+    cells: int | None = option(None, "Depth of the supernet; published if unset.", kind=int)
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class EnsembleOptions(SearchOptions):
+    """Those of `EnsembleSearch`, beside those of searches and trainings."""
+
+    size: int = option(3, "Members of the ensemble.", minimum=1)

@@ -45,7 +45,7 @@ class SpaceObjective(TrainingObjective):
         return about | super().settings() | dict(self.task.settings)
 
     @property
-    def _ends(self) -> dict[str, int]:
+    def _ends(self) -> dict[str, Any]:
         """What networks are built for: what goes in, and what comes out."""
         return {"num_classes": self.task.outputs, "in_channels": self.task.input_shape[0]}
 

@@ -83,9 +83,10 @@ def test_options_are_grouped_by_the_objectives_that_have_them() -> None:
     assert "candidates" in options["Objective one-shot and edge-nes"]
     assert {"model", "max-layers"} <= options["Objective layer-drop-bert"]
     words = " ".join(re.sub("[│\\n]", " ", panels["Every objective"]).split())
-    assert (
-        "--epochs" in words
-        and words.count("(cell-cnn and edge-nes), 2 (layer-drop-bert), 20 (darts)]") == 1
+    epochs = re.search(r"--epochs .*?(\[default: .*?\])", words)
+    assert epochs is not None and epochs[1] == (
+        "[default: 12 (cell-cnn), 2 (layer-drop-bert), 50 or 20 if small (darts), the method's "
+        "(one-shot), 50 or 12 if small (edge-nes)]"
     )
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from optuna_nas.cli.objectives.cell_cnn import CELL_CNN
-from optuna_nas.cli.objectives.darts import DARTS
 from optuna_nas.cli.objectives.edge_nes import EDGE_NES
 from optuna_nas.cli.objectives.layer_drop_bert import LAYER_DROP_BERT
-from optuna_nas.cli.objectives.one_shot import ONE_SHOT
+from optuna_nas.cli.objectives.one_shot import DARTS, ONE_SHOT
 from optuna_nas.cli.objectives.recipe import Option, Options, Recipe
 from optuna_nas.cli.objectives.tasks import MLP, TRAIN
 

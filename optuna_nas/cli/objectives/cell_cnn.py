@@ -16,7 +16,8 @@ from optuna_nas.cli.objectives.images import (
     make_images,
     space_option,
 )
-from optuna_nas.cli.objectives.recipe import Export, Option, Options, Recipe
+from optuna_nas.cli.objectives.recipe import Export, Options, Recipe, declared, given
+from optuna_nas.objectives.options import CellCNNOptions
 
 if TYPE_CHECKING:
     import optuna
@@ -27,25 +28,14 @@ if TYPE_CHECKING:
 
 __all__ = ["CELL_CNN"]
 
-_TRAINING = (
-    Option("epochs", int, 12, "Passes over the training data.", minimum=1),
-    Option("batch_size", int, 64, "Examples of a step.", minimum=2),  # batch norm needs two
-    Option("learning_rate", float, 0.1, "Peak of the learning rate."),
-    Option("weight_decay", float, 5e-4, "L2 penalty."),
-    Option("channels", int, None, "Width of the networks; published if unset."),
-    Option("cells", int, None, "Depth of the networks; published if unset."),
-    Option("cutout", int, 0, "Side of the blanked square."),
-    Option("device", str, None, "cpu, cuda, ...; a GPU if unset.", decides=False),
-)
+_TRAINING = declared(CellCNNOptions)
 
 
 def _make_objective(options: Options, seed: int, artifacts: str) -> CellCNN:
     from optuna_nas.objectives import CellCNN
 
-    space = make_image_space(options)
-    goals = make_goals(options)
-    data = make_images(options, seed)
-    training = {option.name: options[option.name] for option in _TRAINING}
+    space, goals = make_image_space(options), make_goals(options)
+    data, training = make_images(options, seed), given(options, _TRAINING)
     return CellCNN(space, data, seed=seed, artifacts=artifacts, **training, **goals)
 
 

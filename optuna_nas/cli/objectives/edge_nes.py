@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from optuna_nas._accuracy import error_in_words
 from optuna_nas._choices import choose
+from optuna_nas._options import from_preset, options_of, unset
 from optuna_nas.cli.mending import mendable
+from optuna_nas.cli.objectives.goals import GOAL_OPTIONS, limits_in_words, make_goals
 from optuna_nas.cli.objectives.images import (
     IMAGE_OPTIONS,
     describe_images,
@@ -17,162 +20,130 @@ from optuna_nas.cli.objectives.images import (
     make_images,
     space_option,
 )
-from optuna_nas.cli.objectives.recipe import Export, Option, Options, Recipe
+from optuna_nas.cli.objectives.recipe import Export, Option, Options, Recipe, declared, given
+from optuna_nas.objectives.ensemble_settings import (
+    HypernetworkSettings,
+    SupernetSettings,
+    TrainingSettings,
+)
+from optuna_nas.objectives.options import EnsembleOptions
 
 if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial
 
     from optuna_nas.objectives import EnsembleSearch
-    from optuna_nas.objectives.edge_nes import (
-        HypernetworkSettings,
-        MemberSource,
-        SupernetSettings,
-        TrainingSettings,
-    )
+    from optuna_nas.objectives.edge_nes import MemberSource
     from optuna_nas.visualization.report_parts import ReportParts
 
 __all__ = ["EDGE_NES"]
 
-_ENSEMBLE = (
+_MEMBERS = ("edge-nes", "darts", "random", "deviation", "repeated")
+
+_SETTINGS = {
+    "search_epochs": ("search epochs",),
+    "hypernetwork_epochs": ("hypernetwork epochs",),
+    "search_channels": ("search channels", "hypernetwork channels"),
+    "search_cells": ("search cells", "hypernetwork cells"),
+    "architecture_learning_rate": ("search architecture_learning_rate",),
+    "hypernetwork_learning_rate": ("hypernetwork architecture_learning_rate",),
+    "batch_size": ("search batch_size", "hypernetwork batch_size", "training batch_size"),
+    **{
+        o.name: (f"training {o.name}",)
+        for o in declared(TrainingSettings)
+        if o.name != "batch_size"
+    },
+}
+"""The options of searches and trainings, and which settings they are."""
+
+_KINDS: dict[str, Any] = {
+    "search": SupernetSettings,
+    "hypernetwork": HypernetworkSettings,
+    "training": TrainingSettings,
+}
+
+
+def _setting(name: str, places: Sequence[str]) -> Option:
+    """An option; unset, it is what the preset has it be."""
+    part, field = places[0].split()
+    of = "" if part == "training" or len(places) > 1 else f"Of the {part}: "
+    option = unset(options_of(_KINDS[part])[field], _KINDS[part].small)
+    return replace(option, name=name, help=of + option.help)
+
+
+_OWN = tuple(
+    replace(o, name="ensemble_size") if o.name == "size" else o for o in declared(EnsembleOptions)
+)
+_OPTIONS = (
     Option(
         "members",
         str,
         "edge-nes",
-        "Where candidates come from: edge-nes, darts, random, deviation, or repeated (a deep "
-        "ensemble).",
+        f"Where candidates come from: {', '.join(_MEMBERS)} (a deep ensemble).",
+        choices=_MEMBERS,
     ),
-    Option("ensemble_size", int, 3, "Members of the ensemble.", minimum=1),
     Option("candidates", int, 6, "Architectures to train and to choose from.", minimum=1),
+    # There was no preset, but its values.
+    *(replace(o, earlier="small") if o.name == "preset" else o for o in _OWN),
+    *(_setting(name, places) for name, places in _SETTINGS.items()),
 )
 
-_SEARCH = (
-    Option("search_epochs", int, 20, "Epochs of a search for one architecture.", minimum=1),
-    Option("hypernetwork_epochs", int, 20, "Epochs of the hypernetwork.", minimum=1),
-    Option("search_channels", int, None, "Width of the supernets; published if unset."),
-    Option("search_cells", int, None, "Depth of the supernets; published if unset."),
-    Option("architecture_learning_rate", float, 3e-3, "Learning rate of the architecture."),
-    Option("hypernetwork_learning_rate", float, 0.1, "Learning rate of the hypernetwork."),
-)
 
-_TRAINING = (
-    Option("epochs", int, 12, "Passes over the training data.", minimum=1),
-    Option("batch_size", int, 32, "Examples of a step.", minimum=2),  # batch norm needs two
-    Option("learning_rate", float, 0.1, "Peak of the learning rate."),
-    Option("weight_decay", float, 5e-4, "L2 penalty."),
-    Option("channels", int, None, "Width of the networks; published if unset."),
-    Option("cells", int, None, "Depth of the networks; published if unset."),
-)
-
-_CUTOUT = Option("cutout", int, 0, "Side of the blanked square.")
-_DEVICE = Option("device", str, None, "cpu, cuda, ...; a GPU if unset.", decides=False)
-
-_HYPERNETWORK_WEIGHTS_RATE = 0.025
-"""That of the other searches: the published 0.0025 is for 150 epochs."""
-
-
-def _edge_nes(options: Options) -> MemberSource:
-    from optuna_nas.objectives.edge_nes import HypernetworkMembers
-
-    return HypernetworkMembers(options["candidates"], _search(options), _hypernetwork(options))
-
-
-def _darts(options: Options) -> MemberSource:
-    from optuna_nas.objectives.edge_nes import DartsMembers
-
-    return DartsMembers(options["candidates"], _search(options))
-
-
-def _random(options: Options) -> MemberSource:
-    from optuna_nas.objectives.edge_nes import RandomMembers
-
-    return RandomMembers(options["candidates"])
-
-
-def _deviation(options: Options) -> MemberSource:
-    from optuna_nas.objectives.edge_nes import DeviatingMembers
-
-    return DeviatingMembers(options["candidates"], _search(options))
-
-
-def _repeated(options: Options) -> MemberSource:
-    from optuna_nas.objectives.edge_nes import RepeatedMembers
-
-    return RepeatedMembers(options["candidates"], _search(options))
-
-
-_MEMBERS: dict[str, Callable[[Options], MemberSource]] = {
-    "edge-nes": _edge_nes,
-    "darts": _darts,
-    "random": _random,
-    "deviation": _deviation,
-    "repeated": _repeated,
-}
-
-
-def _search(options: Options) -> SupernetSettings:
-    from optuna_nas.objectives.edge_nes import SupernetSettings
-
-    return SupernetSettings(
-        epochs=options["search_epochs"],
-        architecture_learning_rate=options["architecture_learning_rate"],
-        **_supernet(options),
-    )
-
-
-def _hypernetwork(options: Options) -> HypernetworkSettings:
-    from optuna_nas.objectives.edge_nes import HypernetworkSettings
-
-    return HypernetworkSettings(
-        epochs=options["hypernetwork_epochs"],
-        learning_rate=_HYPERNETWORK_WEIGHTS_RATE,
-        architecture_learning_rate=options["hypernetwork_learning_rate"],
-        **_supernet(options),
-    )
-
-
-def _supernet(options: Options) -> dict[str, Any]:
+def _part(options: Options, part: str) -> dict[str, Any]:
+    """The values of the settings of a search or of the trainings that are given."""
     return {
-        "batch_size": options["batch_size"],
-        "channels": options["search_channels"],
-        "cells": options["search_cells"],
+        place.split()[1]: options[name]
+        for name, places in _SETTINGS.items()
+        for place in places
+        if place.split()[0] == part and options[name] is not None
     }
 
 
-def _training(options: Options) -> TrainingSettings:
-    from optuna_nas.objectives.edge_nes import TrainingSettings
-
-    return TrainingSettings(**{option.name: options[option.name] for option in _TRAINING})
+def _settings(options: Options) -> dict[str, Any]:
+    return {
+        part: from_preset(kind, options["preset"], **_part(options, part))
+        for part, kind in _KINDS.items()
+    }
 
 
 def _members(options: Options) -> MemberSource:
-    return choose("members", options["members"], _MEMBERS)(options)
+    from optuna_nas.objectives.edge_nes import members
+
+    kinds: tuple[Any, ...] = (
+        members.HypernetworkMembers,
+        members.DartsMembers,
+        members.RandomMembers,
+        members.DeviatingMembers,
+        members.RepeatedMembers,
+    )
+    kind = choose("members", options["members"], dict(zip(_MEMBERS, kinds, strict=True)))
+    parts = {"candidates": options["candidates"], **_settings(options)}
+    return cast("MemberSource", kind(**{f.name: parts[f.name] for f in fields(kind)}))
 
 
 def _make_objective(options: Options, seed: int, artifacts: str) -> EnsembleSearch:
     from optuna_nas.objectives import EnsembleSearch
 
-    space = make_image_space(options)
-    members, training = _members(options), _training(options)
+    space, members = make_image_space(options), _members(options)
+    own = {**given(options, _OWN), **make_goals(options)}
     data = make_images(options, seed)
     with mendable(TypeError):  # a space without a supernet
         return EnsembleSearch(
             space,
             data,
             members,
-            size=options["ensemble_size"],
-            training=training,
-            cutout=options["cutout"],
-            device=options["device"],
+            size=own.pop("ensemble_size"),
+            training=_settings(options)["training"],
             seed=seed,
             artifacts=artifacts,
+            **own,
         )
 
 
 def _steps(options: Options) -> int:
     searches = _members(options).searches
     repeated = options["candidates"] if options["members"] == "darts" else 1
-    trained: int = options["candidates"] * options["epochs"]
+    trained: int = options["candidates"] * _settings(options)["training"].epochs
     return repeated * sum(settings.epochs for settings in searches) + trained
 
 
@@ -183,6 +154,7 @@ def _describe(objective: EnsembleSearch) -> Sequence[str]:
         "The value of a trial is the validation accuracy of its ensemble, which was chosen on the "
         "same images; compare ensembles by their test reports. Nothing is searched on the test "
         "images.",
+        *limits_in_words(objective.limited),
         error_in_words(len(objective.data.validation)),
     )
 
@@ -210,15 +182,7 @@ def _report_parts() -> ReportParts:
 EDGE_NES = Recipe(
     name="edge-nes",
     summary="find an ensemble of cells for images",
-    options=(
-        space_option("edge-nes"),
-        *IMAGE_OPTIONS,
-        *_ENSEMBLE,
-        *_SEARCH,
-        *_TRAINING,
-        _CUTOUT,
-        _DEVICE,
-    ),
+    options=(space_option("edge-nes"), *IMAGE_OPTIONS, *_OPTIONS, *GOAL_OPTIONS),
     make_objective=_make_objective,
     steps=_steps,
     describe=_describe,

@@ -1,13 +1,16 @@
-"""`--objective one-shot`: search a cell on shared weights, a whole search in one trial."""
+"""`--objective one-shot` and `darts`: search a cell on shared weights, a search in each trial."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
 
 from optuna_nas._accuracy import error_in_words
-from optuna_nas._choices import choose
+from optuna_nas._options import preset_values, unset
 from optuna_nas.cli.mending import mendable
+from optuna_nas.cli.named import named, unfit
 from optuna_nas.cli.objectives.goals import GOAL_OPTIONS, make_goals
 from optuna_nas.cli.objectives.images import (
     IMAGE_OPTIONS,
@@ -16,74 +19,71 @@ from optuna_nas.cli.objectives.images import (
     make_images,
     space_option,
 )
-from optuna_nas.cli.objectives.parameters import defaults_in_words
-from optuna_nas.cli.objectives.recipe import Option, Options, Recipe
+from optuna_nas.cli.objectives.recipe import Option, Options, Recipe, declared, given
+from optuna_nas.methods.darts import DARTS as METHOD
 from optuna_nas.methods.method import Method
 from optuna_nas.methods.presets import METHODS
+from optuna_nas.objectives.options import OneShotOptions
 
 if TYPE_CHECKING:
     from optuna_nas.objectives import OneShotSearch
     from optuna_nas.visualization.report_parts import ReportParts
 
-__all__ = ["ONE_SHOT", "SUPERNET_OPTIONS", "report_parts"]
+__all__ = ["DARTS", "ONE_SHOT"]
 
-SUPERNET_OPTIONS = (
-    Option("channels", int, None, "Width of the supernet; published if unset."),
-    Option("cells", int, None, "Depth of the supernet; published if unset."),
-    Option("cutout", int, 0, "Side of the blanked square."),
-    Option("device", str, None, "cpu, cuda, ...; a GPU if unset.", decides=False),
+_SUPERNET = declared(OneShotOptions)
+_METHOD = Option(
+    "method",
+    str,
+    "darts",
+    f"{', '.join(METHODS)}; several with commas between them; or module:object for your own.",
+    imports=True,
 )
 
 
 def _method_options(methods: Mapping[str, Method]) -> tuple[Option, ...]:
-    """The options of all methods by name; unset, each is what a method has it be."""
-    declared = {option.name: option for m in methods.values() for option in m.options.values()}
-    found = []
-    for name, option in declared.items():
-        defaults = {m.name: m.values[name] for m in methods.values() if name in m.options}
-        words = option.help + defaults_in_words(defaults)
-        found.append(Option(name, option.kind, None, words, minimum=option.minimum))
-    return tuple(found)
-
-
-_CHOICE = (
-    Option("method", str, "darts", f"{', '.join(METHODS)}; several with commas between them."),
-    Option("preset", str, "published", "published, or small: options that fit small data."),
-)
-_OPTIONS = _method_options(METHODS)
+    """The options of methods by name; unset, each is what a method has it be."""
+    found: dict[str, Option] = {}
+    for method in methods.values():
+        for name, known in method.options.items():
+            option = unset(known, method.small)
+            if name in found and found[name].shown != option.shown:
+                option = replace(option, shown="the method's")
+            found[name] = option
+    return tuple(found.values())
 
 
 def _methods(options: Options) -> list[Method]:
     """The methods that are chosen."""
-    return [choose("method", name, METHODS) for name in options["method"].split(",")]
+    names = options.get("method", METHOD.name).split(",")
+    return [METHODS[name] if name in METHODS else _own_method(name) for name in names]
 
 
-def _given(options: Options) -> dict[str, Any]:
-    """The options of methods that are set."""
-    names = [option.name for option in _OPTIONS]
-    return {name: options[name] for name in names if options[name] is not None}
+def _own_method(name: str) -> Method:
+    found = named("method", name, dict.fromkeys(METHODS, ""))
+    if not isinstance(found, Method):
+        raise unfit("method", name, found, "a Method")
+    return found
 
 
-def _make_objective(options: Options, seed: int, artifacts: str) -> OneShotSearch:
+def _make_objective(
+    options: Options, seed: int, artifacts: str, *, listed: Sequence[Option]
+) -> OneShotSearch:
     from optuna.distributions import CategoricalDistribution
 
     from optuna_nas.objectives import OneShotSearch
 
-    space = make_image_space(options)
-    goals = make_goals(options)
-    names = [method.name for method in _methods(options)]
+    space, methods, goals = make_image_space(options), _methods(options), make_goals(options)
     data = make_images(options, seed)
-    supernet = {option.name: options[option.name] for option in SUPERNET_OPTIONS}
+    several = CategoricalDistribution([method.name for method in methods])
     with mendable(TypeError):  # a space without a supernet
         return OneShotSearch(
             space,
             data,
-            method=names[0] if len(names) == 1 else CategoricalDistribution(names),
-            preset=options["preset"],
+            method=methods[0] if len(methods) == 1 else several,
             seed=seed,
             artifacts=artifacts,
-            **supernet,
-            **_given(options),
+            **given(options, listed),
             **goals,
         )
 
@@ -91,9 +91,8 @@ def _make_objective(options: Options, seed: int, artifacts: str) -> OneShotSearc
 def _steps(options: Options) -> int:
     if options["epochs"] is not None:
         return int(options["epochs"])
-    small = options["preset"] == "small"
-    longest = [{**m.values, **(m.small if small else {})} for m in _methods(options)]
-    return max(int(values["epochs"]) for values in longest)
+    values = [{**m.values, **preset_values(m, options["preset"])} for m in _methods(options)]
+    return max(int(found["epochs"]) for found in values)
 
 
 def _describe(objective: OneShotSearch) -> Sequence[str]:
@@ -107,8 +106,7 @@ def _describe(objective: OneShotSearch) -> Sequence[str]:
     )
 
 
-def report_parts() -> ReportParts:
-    """What a report shows of a search on shared weights."""
+def _report_parts() -> ReportParts:
     from optuna_nas.visualization.report_parts import ReportParts
 
     return ReportParts(
@@ -118,22 +116,24 @@ def report_parts() -> ReportParts:
     )
 
 
-ONE_SHOT = Recipe(
-    name="one-shot",
-    summary="search a cell on images by a method of shared weights",
-    options=(
-        space_option("nasbench201"),
-        *IMAGE_OPTIONS,
-        *_CHOICE,
-        *_OPTIONS,
-        *SUPERNET_OPTIONS,
-        *GOAL_OPTIONS,
-    ),
-    make_objective=_make_objective,
-    steps=_steps,
-    describe=_describe,
-    report_parts=report_parts,
-    sampler="random",
-    pruner="none",
-    trials=4,
+def _recipe(name: str, summary: str, methods: Mapping[str, Method], *choice: Option) -> Recipe:
+    listed = (*_SUPERNET, *_method_options(methods))
+    return Recipe(
+        name=name,
+        summary=summary,
+        options=(space_option("nasbench201"), *IMAGE_OPTIONS, *choice, *listed, *GOAL_OPTIONS),
+        make_objective=partial(_make_objective, listed=listed),
+        steps=_steps,
+        describe=_describe,
+        report_parts=_report_parts,
+        sampler="random",
+        pruner="none",
+        trials=4,
+    )
+
+
+DARTS = _recipe("darts", "search a cell on images by gradient descent", {METHOD.name: METHOD})
+
+ONE_SHOT = _recipe(
+    "one-shot", "search a cell on images by a method of shared weights", METHODS, _METHOD
 )

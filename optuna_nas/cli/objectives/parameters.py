@@ -97,7 +97,8 @@ def _parameter(shared: Shared, recipes: Collection[Recipe]) -> inspect.Parameter
     helps = _groups({recipe.name: option.help for recipe, option in shared})
     words = [text if len(helps) == 1 else f"{_listed(n)}: {text}" for text, n in helps.items()]
     option = typer.Option(
-        help=" ".join(words) + defaults_in_words({r.name: o.default for r, o in shared}),
+        help=" ".join(words)
+        + defaults_in_words({r.name: o.shown or o.default for r, o in shared}),
         min=min(least) if len(least) == len(minima) else None,
         rich_help_panel=_panel(shared, recipes),
     )
@@ -107,6 +108,12 @@ def _parameter(shared: Shared, recipes: Collection[Recipe]) -> inspect.Parameter
         default=None,
         annotation=Annotated[kind | None, option],
     )
+
+
+def _default(option: Option) -> str | None:
+    if option.shown is not None or option.default is None:
+        return option.shown
+    return str(option.default)
 
 
 def _panel(shared: Shared, recipes: Collection[Recipe]) -> str:

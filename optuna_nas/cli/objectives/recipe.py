@@ -7,9 +7,12 @@ with a recipe in it, listed in :mod:`optuna_nas.cli.objectives`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from optuna_nas._options import Option, options_of
+from optuna_nas.objectives.options import GoalOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
     from optuna_nas.spaces import SearchSpace
     from optuna_nas.visualization.report_parts import ReportParts
 
-__all__ = ["Exporter", "Objective", "Option", "Options", "Recipe"]
+__all__ = ["Exporter", "Objective", "Option", "Options", "Recipe", "declared", "given"]
 
 Options: TypeAlias = Mapping[str, Any]
 """The options of a recipe by name, complete."""
@@ -32,36 +35,19 @@ def _accuracy(options: Options) -> str:
     return "accuracy"
 
 
-@dataclass(frozen=True)
-class Option:
-    """An option of `optuna-nas search` that not every objective has, or not with one default.
+_ELSEWHERE = {"seed", "artifacts", *options_of(GoalOptions)}
+"""Options of objectives that the command line lists elsewhere: of every search, and goals."""
 
-    Attributes:
-        name: Its name in Python; `batch_size` is `--batch-size`.
-        kind: The type of its value. Objectives that share a name share the type.
-        default: Its value if it is not given.
-        help: What it is, in a few words.
-        minimum: The least number that the parser lets through.
-        decides: Whether the values of trials depend on it. If so, it is stored on the study and
-            stays as it is; if not, as a device, it is each machine's own.
-        task: Whether it says what is searched and on which data. A search that starts from
-            another one has the same task.
-        imports: Whether it may be `module:object`, which only the command line may name.
-    """
 
-    name: str
-    kind: type[int] | type[float] | type[str] | type[bool]
-    default: Any
-    help: str
-    minimum: int | None = None
-    decides: bool = True
-    task: bool = False
-    imports: bool = False
+def declared(*kinds: Any) -> tuple[Option, ...]:
+    """The options that objectives and their settings are declared with, apart from the common."""
+    found = {name: option for kind in kinds for name, option in options_of(kind).items()}
+    return tuple(option for name, option in found.items() if name not in _ELSEWHERE)
 
-    @property
-    def flag(self) -> str:
-        """The option as it is typed."""
-        return "--" + self.name.replace("_", "-")
+
+def given(options: Options, listed: Iterable[Option]) -> dict[str, Any]:
+    """The values of some options, without those that are not set: they are what Python has."""
+    return {o.name: options[o.name] for o in listed if options[o.name] is not None}
 
 
 class Objective(Protocol):
@@ -166,6 +152,11 @@ class Recipe:
     def defaults(self) -> dict[str, Any]:
         """The default of each option."""
         return {option.name: option.default for option in self.options}
+
+    @property
+    def earlier(self) -> dict[str, Any]:
+        """What each option is in a study of the time before there was the option."""
+        return {o.name: o.default if o.earlier is None else o.earlier for o in self.options}
 
     def task(self, options: Options) -> dict[str, Any]:
         """The options that say what is searched and on which data."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from optuna_nas.methods.edge_nes.hypernetwork import ArchitectureHypernetwork
 from optuna_nas.methods.edge_nes.method import EDGE_NES
-from optuna_nas.methods.edge_nes.penalty import EdgePenalty
 from optuna_nas.methods.edge_nes.piecewise_linear import PiecewiseLinear
 from optuna_nas.methods.edge_nes.shared_edges import SharedEdges, common_edges
+from optuna_nas.methods.edge_penalty import EdgePenalty
 
 __all__ = [
     "EDGE_NES",

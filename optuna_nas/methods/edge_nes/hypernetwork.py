@@ -23,9 +23,9 @@ import torch
 from torch import nn
 
 from optuna_nas._checks import checked_share
-from optuna_nas.methods.edge_nes.penalty import EdgePenalty
 from optuna_nas.methods.edge_nes.piecewise_linear import PiecewiseLinear
 from optuna_nas.methods.edge_nes.shared_edges import SharedEdges
+from optuna_nas.methods.edge_penalty import EdgePenalty
 from optuna_nas.methods.parameters import switch
 
 

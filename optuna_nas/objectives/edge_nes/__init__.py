@@ -13,7 +13,7 @@ from optuna_nas.objectives.edge_nes.members import (
     RepeatedMembers,
 )
 from optuna_nas.objectives.edge_nes.search import Candidates, Search
-from optuna_nas.objectives.edge_nes.settings import (
+from optuna_nas.objectives.ensemble_settings import (
     HypernetworkSettings,
     SupernetSettings,
     TrainingSettings,

@@ -22,43 +22,27 @@ twice are drawn again.
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import dataclass, field
 
-import torch
-
-from optuna_nas.artifacts import ArtifactPlace
-from optuna_nas.data import ImageData
+from optuna_nas._options import documented, from_preset, with_default
 from optuna_nas.objectives.edge_nes.ensemble_search import EnsembleSearch
-from optuna_nas.objectives.edge_nes.members import HypernetworkMembers
-from optuna_nas.objectives.edge_nes.settings import (
-    HypernetworkSettings,
-    SupernetSettings,
-    TrainingSettings,
-)
-from optuna_nas.objectives.options import ARTIFACTS
+from optuna_nas.objectives.edge_nes.members import HypernetworkMembers, MemberSource
+from optuna_nas.objectives.ensemble_settings import HypernetworkSettings, SupernetSettings
 from optuna_nas.spaces import EdgeNESSpace, SearchSpace
 
 
+@documented
+@dataclass(eq=False, repr=False)
 class EdgeNES(EnsembleSearch):
     """Find an ensemble around one optimum, in one trial; see the module for what it does.
 
     Args:
         data: The images, or a source for :func:`optuna_nas.data.load_images`.
-        space: The search space, one with a supernet; None for `EdgeNESSpace()`.
-        size: How many members the ensemble has.
-        candidates: How many architectures are drawn and trained to choose them from.
-        search: How the optimum is searched; None for `SupernetSettings()`.
-        hypernetwork: How the hypernetwork is trained; None for `HypernetworkSettings()`.
-        training: How candidates are trained; None for `TrainingSettings()`.
-        held_out: The share of the training images that architectures are learnt on.
-        flip: Whether images are mirrored at random. None: if they are coloured.
-        crop_padding: Pixels of padding before the random crop. None: an eighth of the side.
-        cutout: Side of the square that is blanked in training images, in pixels.
-        device: Where to train; None is a GPU if there is one.
-        seed: Seed of everything. Trial `n` is seeded with this and `n`.
-        artifacts: Folder or bucket (see :func:`optuna_nas.artifacts.open_artifacts`) of pictures,
-            checkpoints and the weights of the best ensembles, shared by all workers; None keeps no
-            files, so that an interrupted trial starts again.
+        space: The search space, one with a supernet.
+        search: How the optimum is searched; None for the `SupernetSettings` of the preset.
+        hypernetwork: How the hypernetwork is trained; None for the `HypernetworkSettings` of the
+            preset.
+        training: How candidates are trained; None for the `TrainingSettings` of the preset.
 
     Raises:
         TypeError: `space` is no search space, or has no network or no supernet.
@@ -72,38 +56,16 @@ class EdgeNES(EnsembleSearch):
         >>> study.best_trial.user_attrs["test_report"]  # doctest: +SKIP
     """
 
-    def __init__(
-        self,
-        data: ImageData | str | Path,
-        *,
-        space: SearchSpace | None = None,
-        size: int = 3,
-        candidates: int = 6,
-        search: SupernetSettings | None = None,
-        hypernetwork: HypernetworkSettings | None = None,
-        training: TrainingSettings | None = None,
-        held_out: float = 0.5,
-        flip: bool | None = None,
-        crop_padding: int | None = None,
-        cutout: int = 0,
-        device: str | torch.device | None = None,
-        seed: int = 0,
-        artifacts: str | Path | ArtifactPlace | None = ARTIFACTS,
-    ) -> None:
-        self.candidates = candidates
-        self.search = SupernetSettings() if search is None else search
-        self.hypernetwork = HypernetworkSettings() if hypernetwork is None else hypernetwork
-        super().__init__(
-            EdgeNESSpace() if space is None else space,
-            data,
-            HypernetworkMembers(candidates, self.search, self.hypernetwork),
-            size=size,
-            training=training,
-            held_out=held_out,
-            flip=flip,
-            crop_padding=crop_padding,
-            cutout=cutout,
-            device=device,
-            seed=seed,
-            artifacts=artifacts,
+    space: SearchSpace = field(default_factory=EdgeNESSpace, kw_only=True)
+    members: MemberSource = field(init=False)
+    candidates: int = with_default(HypernetworkMembers, "candidates", 6, kw_only=True)
+    search: SupernetSettings | None = field(default=None, kw_only=True)
+    hypernetwork: HypernetworkSettings | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        self.members = HypernetworkMembers(
+            self.candidates,
+            self.search or from_preset(SupernetSettings, self.preset),
+            self.hypernetwork or from_preset(HypernetworkSettings, self.preset),
         )
+        super().__post_init__()

@@ -34,62 +34,47 @@ arXiv:2006.08573.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
-from functools import cached_property
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import optuna
-import torch
 
-from optuna_nas._checks import checked_integer, checked_share
-from optuna_nas.artifacts import ArtifactPlace, open_artifacts
-from optuna_nas.data import ImageData, load_images
-from optuna_nas.data.few import warn_of_few
+from optuna_nas._checks import checked_integer
+from optuna_nas._options import documented, from_preset
 from optuna_nas.networks import EnsembleNetwork, build_network, count_macs
-from optuna_nas.objectives.devices import usable_device
-from optuna_nas.objectives.directions import check_directions
-from optuna_nas.objectives.edge_nes.candidates import CandidateTraining, joined_weights
-from optuna_nas.objectives.edge_nes.images import Images
+from optuna_nas.objectives.edge_nes.candidates import joined_weights, train_candidates
 from optuna_nas.objectives.edge_nes.members import MemberSource
 from optuna_nas.objectives.edge_nes.outcome import Outcome
 from optuna_nas.objectives.edge_nes.search import Search, check_supernet
-from optuna_nas.objectives.edge_nes.settings import TrainingSettings
-from optuna_nas.objectives.options import ARTIFACTS
-from optuna_nas.objectives.search_parts import part_sizes
-from optuna_nas.spaces import SearchSpace, remember_space
-from optuna_nas.tasks import image_classification
-from optuna_nas.trials import Stages, TrialRun, load_weights
-from optuna_nas.trials.divergence import DivergedError
+from optuna_nas.objectives.ensemble_settings import TrainingSettings
+from optuna_nas.objectives.options import EnsembleOptions
+from optuna_nas.objectives.search_parts import SearchObjective
+from optuna_nas.objectives.training_objective import Finished
+from optuna_nas.spaces import remember_space
+from optuna_nas.trials import Stages, load_weights
 
 if TYPE_CHECKING:
+    import torch
     from optuna.distributions import BaseDistribution
     from optuna.trial import BaseTrial
     from torch import nn
 
+    from optuna_nas.measures import Measurements
     from optuna_nas.spaces import Architecture
 
 
-class EnsembleSearch:
+@documented
+@dataclass(eq=False, repr=False)
+class EnsembleSearch(SearchObjective, EnsembleOptions):
     """Find an ensemble in one trial; see the module for what it does.
 
     Args:
         space: The search space; it must have networks, and a supernet if the source searches.
         data: The images, or a source for :func:`optuna_nas.data.load_images`.
         members: Where candidates come from.
-        size: How many of them the ensemble has.
-        training: How candidates are trained; None for `TrainingSettings()`.
-        held_out: The share of the training images that a search learns architectures on.
-        flip: Whether images are mirrored at random. None: if they are coloured.
-        crop_padding: Pixels of padding before the random crop. None: an eighth of the side.
-        cutout: Side of the square that is blanked in training images, in pixels.
-        device: Where to train; None is a GPU if there is one.
-        seed: Seed of everything. Trial `n` is seeded with this and `n`.
-        artifacts: Folder or bucket (see :func:`optuna_nas.artifacts.open_artifacts`) of pictures,
-            checkpoints and the weights of the best ensembles, shared by all workers; None keeps no
-            files, so that an interrupted trial starts again.
+        training: How candidates are trained; None for the `TrainingSettings` of the preset.
 
     Raises:
         TypeError: `space` is no search space, or has no network or no supernet, or the `repr` of
@@ -106,51 +91,21 @@ class EnsembleSearch:
         >>> study.optimize(search, n_trials=1)  # doctest: +SKIP
     """
 
-    directions = (optuna.study.StudyDirection.MAXIMIZE,)
-    metric_names = ("validation accuracy of the ensemble",)
+    metric_name = "validation accuracy of the ensemble"
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        data: ImageData | str | Path,
-        members: MemberSource,
-        *,
-        size: int = 3,
-        training: TrainingSettings | None = None,
-        held_out: float = 0.5,
-        flip: bool | None = None,
-        crop_padding: int | None = None,
-        cutout: int = 0,
-        device: str | torch.device | None = None,
-        seed: int = 0,
-        artifacts: str | Path | ArtifactPlace | None = ARTIFACTS,
-    ) -> None:
-        if not isinstance(space, SearchSpace):
+    members: MemberSource  # type: ignore[misc]  # `data` has no default
+    training: TrainingSettings | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if type(self.members).__repr__ is object.__repr__:
             raise TypeError(
-                f"`space` is {space!r}; allowed are search spaces such as EdgeNESSpace()."
+                f"`members` is {self.members!r}, whose `repr` does not tell its settings; needed "
+                "is a `__repr__` that does, as a dataclass has: checkpoints of other settings are "
+                "told by it."
             )
-        if type(members).__repr__ is object.__repr__:
-            raise TypeError(
-                f"`members` is {members!r}, whose `repr` does not tell its settings; needed is a "
-                "`__repr__` that does, as a dataclass has: checkpoints of other settings are told "
-                "by it."
-            )
-        self.space = space
-        self.members = members
-        self.size = checked_integer("size", size, 1, members.candidates)
-        self.training = TrainingSettings() if training is None else training
-        self.held_out = checked_share("held_out", held_out)
-        self.device = usable_device(device)
-        self.seed = checked_integer("seed", seed, 0, 2**31 - 1)
-        self.artifacts = artifacts
-        if artifacts is not None:
-            open_artifacts(artifacts)  # refuses what is none
-        self.data = data if isinstance(data, ImageData) else load_images(data)
-        warn_of_few(self.data)
-        self.task = image_classification(
-            self.data, flip=flip, crop_padding=crop_padding, cutout=cutout
-        )
-        part_sizes(self.data, self.held_out)  # refuses empty ones
+        checked_integer("size", self.size, 1, self.members.candidates)
+        super().__post_init__()
+        self._training = self.training or from_preset(TrainingSettings, self.preset)
         self._check_networks()
 
     @property
@@ -161,36 +116,12 @@ class EnsembleSearch:
     def settings(self) -> dict[str, Any]:
         """What decides the outcome of a trial; JSON values."""
         return {
-            "space": self.space.to_dict(),
-            "data": self.data.describe(),
+            **super().settings(),
             "members": repr(self.members),
-            "size": self.size,
-            "training": asdict(self.training),
-            "held_out": self.held_out,
-            **self.task.settings,
-            "seed": self.seed,
+            "training": asdict(self._training),
         }
 
-    def __call__(self, trial: BaseTrial) -> float:
-        """Find an ensemble.
-
-        Returns:
-            The validation accuracy of the ensemble, from 0 to 1.
-
-        Raises:
-            optuna.TrialPruned: The pruner stopped the trial, or a training diverged.
-            ValueError: The study does not maximise.
-        """
-        check_directions(trial, self.metric_names, self.directions)
-        remember_space(trial, self.space, derived=True)
-        with TrialRun(trial, self.artifacts, fingerprint=self.settings()) as run:
-            try:
-                return self._run(trial, run)
-            except DivergedError as error:
-                trial.set_user_attr("diverged", str(error))
-                raise optuna.TrialPruned(f"A training diverged: {error}.") from error
-
-    def evaluate(self, params: Mapping[str, Any] | None = None) -> float:
+    def evaluate(self, params: Mapping[str, Any] | None = None) -> Any:
         """Find an ensemble, outside of any study.
 
         Args:
@@ -199,7 +130,7 @@ class EnsembleSearch:
         Returns:
             The validation accuracy of the ensemble, from 0 to 1.
         """
-        return self(optuna.trial.FixedTrial(dict(params or {})))
+        return super().evaluate(params or {})
 
     def build(
         self, architecture: Architecture, generator: torch.Generator | None = None
@@ -212,11 +143,10 @@ class EnsembleSearch:
         """
         return build_network(
             architecture,
-            num_classes=self.task.outputs,
-            in_channels=self.data.in_channels,
-            channels=self.training.channels,
-            cells=self.training.cells,
-            generator=generator or torch.Generator().manual_seed(self.seed),
+            channels=self._training.channels,
+            cells=self._training.cells,
+            generator=generator or self._generator(),
+            **self._ends,
         )
 
     def load(self, study: optuna.Study, number: int) -> EnsembleNetwork:
@@ -238,39 +168,42 @@ class EnsembleSearch:
         texts = study.trials[number].user_attrs.get("members")
         if texts is None:
             raise ValueError(f"`number` is {number}, a trial that has found no ensemble.")
-        ensemble = EnsembleNetwork(self.build(self.space.parse(text)) for text in texts)
-        ensemble.load_state_dict(load_weights(self.artifacts, study, number))
-        return ensemble.eval()
+        members = [self.space.parse(text) for text in texts]
+        return self._ensemble(members, load_weights(self.artifacts, study, number)).cpu()
 
-    def _run(self, trial: BaseTrial, run: TrialRun) -> float:
-        stages = Stages(run, self.seed)
-        images = self._images
-        search = Search(self.space, images, self.task, self.device, stages)
-        candidates = self.members.find(search)
-        trained = CandidateTraining(
-            self.build, images, self.training, self.task, self.device, stages
-        ).train(candidates.architectures)
-        labels = images.validation.labels, images.test.labels
+    def _suggest(self, trial: BaseTrial) -> None:
+        remember_space(trial, self.space, derived=True)
+
+    def _fingerprint(self, suggested: None) -> dict[str, Any]:
+        return {}
+
+    def _train(self, suggested: None, stages: Stages, measured: Measurements) -> Finished:
+        run = stages.run
+        candidates = self.members.find(Search(self, stages))
+        trained = train_candidates(self, candidates.architectures, stages)
+        labels = self._on_device.validation.targets, self._on_device.test.targets
         outcome = Outcome.of(candidates, trained, labels, self.size, stages.seconds)
-        outcome.describe(trial)
+        outcome.describe(run.trial)
         members = [trained[number] for number in outcome.chosen]
-        run.log(
-            parameters=sum(member["parameters"] for member in members),
-            **self.data.measured_on,
-        )
-        outcome.publish(trial, run)
-        value = outcome.validation_report.accuracy
-        run.finish(value, joined_weights(members))
-        return value
+        parameters = sum(member["parameters"] for member in members)
+        run.log(parameters=parameters, **self.data.measured_on)
+        outcome.publish(run)
+        weights = joined_weights(members)
+        if self._goals.measures:
+            measured.after_training(self._ensemble(outcome.members, weights), self._example)
+        return Finished(outcome.validation_report.accuracy, weights)
 
-    @cached_property
-    def _images(self) -> Images:
-        return Images.of(self.data, self.held_out, self.seed, self.device)
+    def _ensemble(
+        self, members: Sequence[Architecture], weights: Mapping[str, torch.Tensor]
+    ) -> EnsembleNetwork:
+        ensemble = EnsembleNetwork(map(self.build, members))
+        ensemble.load_state_dict(dict(weights))
+        return ensemble.to(self.device).eval()
 
     def _check_networks(self) -> None:
         """Build everything once, so that what cannot work is said before anything is trained."""
-        generator = torch.Generator().manual_seed(self.seed)
+        generator = self._generator()
         architecture = self.space.random(np.random.default_rng(self.seed))
         count_macs(self.build(architecture, generator), self.task.input_shape)
         for settings in self.members.searches:
-            check_supernet(self.space, self.task, settings, generator)
+            check_supernet(self, settings, generator)

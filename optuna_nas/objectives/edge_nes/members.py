@@ -15,13 +15,13 @@ settings is refused, and so is a source with the `repr` of every object, an addr
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar, Protocol
 
-from optuna_nas._checks import checked_integer
+from optuna_nas._options import check_options, option, with_default
 from optuna_nas.methods import common_edges
 from optuna_nas.objectives.edge_nes.deviation import random_deviation
 from optuna_nas.objectives.edge_nes.search import Candidates, Search
-from optuna_nas.objectives.edge_nes.settings import HypernetworkSettings, SupernetSettings
+from optuna_nas.objectives.ensemble_settings import HypernetworkSettings, SupernetSettings
 
 
 class MemberSource(Protocol):
@@ -40,14 +40,24 @@ class MemberSource(Protocol):
 
 
 @dataclass(frozen=True)
-class _Searched:
-    """Candidates that a search of DARTS comes before."""
+class _Drawn:
+    """Candidates of whatever source."""
 
-    candidates: int = 3
-    search: SupernetSettings = field(default_factory=SupernetSettings)
+    candidates: int = option(3, "Architectures to train and to choose from.", minimum=1)
 
     def __post_init__(self) -> None:
-        checked_integer("candidates", self.candidates)
+        check_options(self)
+
+
+@dataclass(frozen=True)
+class _Searched(_Drawn):
+    """Candidates that a search of DARTS comes before.
+
+    Attributes:
+        search: How the architecture is searched.
+    """
+
+    search: SupernetSettings = field(default_factory=SupernetSettings)
 
     @property
     def searches(self) -> tuple[SupernetSettings, ...]:
@@ -60,12 +70,10 @@ class HypernetworkMembers(_Searched):
     """Candidates of a hypernetwork around the optimum of a search: EdgeNES.
 
     Attributes:
-        candidates: How many architectures to draw from the hypernetwork.
-        search: How the optimum is searched.
         hypernetwork: How the hypernetwork is trained.
     """
 
-    candidates: int = 6
+    candidates: int = with_default(_Drawn, "candidates", 6)
     hypernetwork: HypernetworkSettings = field(default_factory=HypernetworkSettings)
 
     @property
@@ -81,12 +89,7 @@ class HypernetworkMembers(_Searched):
 
 @dataclass(frozen=True)
 class DartsMembers(_Searched):
-    """A search of DARTS for each candidate, with other random numbers.
-
-    Attributes:
-        candidates: How many searches to make.
-        search: How an architecture is searched.
-    """
+    """A search of DARTS for each candidate, with other random numbers."""
 
     def find(self, search: Search) -> Candidates:
         """Search one architecture after the other."""
@@ -99,13 +102,9 @@ class DeviatingMembers(_Searched):
     """The optimum of a search, with some of its edges replaced at random.
 
     How many edges are left is drawn uniformly from 0 to all of them, and which ones uniformly too.
-
-    Attributes:
-        candidates: How many to draw.
-        search: How the optimum is searched.
     """
 
-    candidates: int = 6
+    candidates: int = with_default(_Drawn, "candidates", 6)
 
     def find(self, search: Search) -> Candidates:
         """Search the optimum, and draw around it."""
@@ -118,12 +117,7 @@ class DeviatingMembers(_Searched):
 
 @dataclass(frozen=True)
 class RepeatedMembers(_Searched):
-    """One architecture, trained several times from other weights: a deep ensemble.
-
-    Attributes:
-        candidates: How many times to train it.
-        search: How the architecture is searched.
-    """
+    """One architecture, trained several times from other weights: a deep ensemble."""
 
     def find(self, search: Search) -> Candidates:
         """Search the architecture, and repeat it."""
@@ -132,18 +126,10 @@ class RepeatedMembers(_Searched):
 
 
 @dataclass(frozen=True)
-class RandomMembers:
-    """Random architectures.
+class RandomMembers(_Drawn):
+    """Random architectures."""
 
-    Attributes:
-        candidates: How many to draw.
-    """
-
-    candidates: int = 3
-    searches: tuple[SupernetSettings, ...] = field(default=(), init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        checked_integer("candidates", self.candidates)
+    searches: ClassVar[tuple[SupernetSettings, ...]] = ()
 
     def find(self, search: Search) -> Candidates:
         """Draw architectures uniformly from the space."""

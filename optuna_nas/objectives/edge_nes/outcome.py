@@ -20,7 +20,6 @@ from optuna_nas.ensembles import (
 )
 from optuna_nas.methods import common_edges
 from optuna_nas.objectives.edge_nes.search import Candidates
-from optuna_nas.objectives.pictures import publish_learning_curve
 from optuna_nas.visualization.cells import cell_svg
 from optuna_nas.visualization.shared_edges import shared_edges_svg
 
@@ -117,9 +116,9 @@ class Outcome:
         trial.set_user_attr("test_report", self.test_report.to_dict())
         trial.set_user_attr("test_accuracy", self.test_report.accuracy)
 
-    def publish(self, trial: BaseTrial, run: TrialRun) -> None:
+    def publish(self, run: TrialRun) -> None:
         """Attach pictures, the curve of shared edges and the table of candidates to the trial."""
-        name = f"Trial {trial.number}"
+        name = f"Trial {run.trial.number}"
         optimum, shared = self.candidates.optimum, self.shared
         for number, member in enumerate(self.members, start=1):
             run.publish(f"member_{number}.svg", cell_svg(member, title=f"{name}: member {number}"))
@@ -137,7 +136,6 @@ class Outcome:
             run.publish("shared_edges.svg", picture)
             points = _csv(("lambda", "shared edges"), self.candidates.curve)
             run.publish("shared_edges.csv", points)
-        publish_learning_curve(run, trial.number)
         run.publish("candidates.csv", self.table())
 
     def table(self) -> str:

@@ -18,12 +18,10 @@ from optuna_nas.methods import (
 )
 from optuna_nas.methods.darts import DARTS
 from optuna_nas.methods.edge_nes import EDGE_NES
-from optuna_nas.objectives.edge_nes.images import Images
-from optuna_nas.objectives.edge_nes.settings import HypernetworkSettings, SupernetSettings
-from optuna_nas.objectives.training import evaluate
-from optuna_nas.spaces import Architecture, SearchSpace
+from optuna_nas.objectives.ensemble_settings import HypernetworkSettings, SupernetSettings
+from optuna_nas.objectives.search_parts import SearchObjective
+from optuna_nas.spaces import Architecture
 from optuna_nas.supernets import Supernet, build_supernet
-from optuna_nas.tasks import Task
 from optuna_nas.trials import Stage, Stages
 
 _CURVE_POINTS = 41
@@ -48,43 +46,37 @@ class Candidates:
     curve: tuple[tuple[float, int], ...] = ()
 
 
-@dataclass(frozen=True)
 class Search:
-    """What candidates are searched with.
+    """What candidates are searched with: the stages of a trial of an objective.
+
+    Args:
+        objective: The objective.
+        stages: The stages of the trial.
 
     Attributes:
         space: The search space.
-        images: The images on the device.
-        task: What is learnt.
-        device: Where to train.
-        stages: The stages of the trial.
     """
 
-    space: SearchSpace
-    images: Images
-    task: Task
-    device: torch.device
-    stages: Stages
+    def __init__(self, objective: SearchObjective, stages: Stages) -> None:
+        self.space = objective.space
+        self._objective = objective
+        self._stages = stages
 
     def rng(self, name: str) -> np.random.Generator:
         """The source of randomness of a draw."""
-        return self.stages.rng(name)
+        return self._stages.rng(name)
 
     def optimum(self, settings: SupernetSettings, name: str = "optimum") -> Architecture:
         """Search one architecture by DARTS, with weights of edges."""
 
         def prepare(generator: torch.Generator) -> Stage:
             method = optimum_method(settings)
-            supernet = self._supernet(settings, generator)
+            supernet = supernet_of(self._objective, settings, generator)
             architecture = method.architecture(method, supernet, generator)
             engine = self._engine(method, supernet, architecture, generator)
-            return Stage(
-                engine,
-                lambda: self._score(engine),
-                lambda: {"params": method.selection(engine).params},
-            )
+            return self._stage(engine, lambda: {"params": method.selection(engine).params})
 
-        found = self.stages.once(name, "search", settings.epochs, prepare)
+        found = self._stages.once(name, "search", settings.epochs, prepare)
         return self.space.architecture(found["params"])
 
     def around(
@@ -97,7 +89,7 @@ class Search:
         """
 
         def prepare(generator: torch.Generator) -> Stage:
-            supernet = self._supernet(settings, generator)
+            supernet = supernet_of(self._objective, settings, generator)
             hypernetwork = hypernetwork_around(optimum, supernet, settings, generator)
             method = replace(EDGE_NES, schedule=settings)
             engine = self._engine(method, supernet, hypernetwork, generator)
@@ -116,9 +108,9 @@ class Search:
                     "curve": [[x, common_edges(optimum, derived(x))] for x in grid],
                 }
 
-            return Stage(engine, lambda: self._score(engine), result)
+            return self._stage(engine, result)
 
-        found = self.stages.once("hypernetwork", "search", settings.epochs, prepare)
+        found = self._stages.once("hypernetwork", "search", settings.epochs, prepare)
         return Candidates(
             [self.space.architecture(params) for params in found["params"]],
             optimum,
@@ -126,27 +118,22 @@ class Search:
             tuple((position, count) for position, count in found["curve"]),
         )
 
-    def _supernet(self, settings: SupernetSettings, generator: torch.Generator) -> Supernet:
-        return supernet_of(self.space, self.task, settings, generator).to(self.device)
-
     def _engine(
         self, method: Method, supernet: Supernet, architecture: Any, generator: torch.Generator
     ) -> Engine:
+        device = self._objective.device
         return Engine(
             method,
-            supernet,
-            architecture.to(self.device),
-            self.images.weights,
-            self.images.held_out,
-            task=self.task,
+            supernet.to(device),
+            architecture.to(device),
+            *self._objective._parts,
+            task=self._objective.task,
             generator=generator,
         )
 
-    def _score(self, engine: Engine) -> float:
-        """The mean score of the supernet; of a hypernetwork at both ends and in the middle."""
-        validation, score = self.images.validation, self.task.score
-        scores = [evaluate(network, validation, score).value for network in engine.networks()]
-        return float(np.mean(scores))
+    def _stage(self, engine: Engine, result: Callable[[], dict[str, Any]]) -> Stage:
+        """Its value is the mean of a hypernetwork's at both ends and in the middle."""
+        return Stage(engine, lambda: self._objective._validated(*engine.networks()), result)
 
 
 def optimum_method(settings: SupernetSettings) -> Method:
@@ -155,28 +142,27 @@ def optimum_method(settings: SupernetSettings) -> Method:
 
 
 def supernet_of(
-    space: SearchSpace, task: Task, settings: SupernetSettings, generator: torch.Generator
+    objective: SearchObjective, settings: SupernetSettings, generator: torch.Generator
 ) -> Supernet:
     """Build the supernet of a search, on the CPU."""
     return build_supernet(
-        space,
-        num_classes=task.outputs,
-        in_channels=task.input_shape[0],
+        objective.space,
         channels=settings.channels,
         cells=settings.cells,
         generator=generator,
+        **objective._ends,
     )
 
 
 def check_supernet(
-    space: SearchSpace, task: Task, settings: SupernetSettings, generator: torch.Generator
+    objective: SearchObjective, settings: SupernetSettings, generator: torch.Generator
 ) -> None:
     """Use the supernet of a search once, so that what cannot work is said before training."""
-    supernet = supernet_of(space, task, settings, generator)
+    supernet = supernet_of(objective, settings, generator)
     method = optimum_method(settings)
     weights = method.architecture(method, supernet, generator).strengths()
     with torch.no_grad():
-        supernet(torch.zeros(2, *task.input_shape), weights)
+        supernet(torch.zeros(2, *objective.task.input_shape), weights)
     supernet.derive(weights)
 
 
