@@ -31,6 +31,7 @@ NAMES: dict[str, str] = {
     "gp": "optuna.samplers:GPSampler",
     "nsgaiii": "optuna.samplers:NSGAIIISampler",
     "qmc": "optuna.samplers:QMCSampler",
+    "rnn": "optuna_nas.samplers:RNNSampler",
 }
 _MODULES = ("optuna.samplers", "optuna_nas.samplers")
 
