@@ -31,7 +31,7 @@ def examples(split: ImageSplit) -> tuple[torch.Tensor, torch.Tensor]:
 
 def problem() -> NetworkProblem:
     """200 digits to train on: few, so that decays matter."""
-    data = nas.data.load_images("digits", train_size=200)
+    data = nas.data.load_images("digits", train_size=200, validation_size=288)
     network = nn.Sequential(nn.Linear(64, 32), nn.Tanh(), nn.Linear(32, 10))
     parts = (examples(split) for split in (data.train, data.validation, data.test))
     train, validation, test = parts
