@@ -48,7 +48,7 @@ POLICIES: dict[str, PolicyFactory] = {"factorized": FactorizedPolicy, "lstm": LS
 _AT_ONCE = (1, 4, 16, 64)
 """So many architectures are drawn at once, the more often the first ones were known already."""
 
-_TURNS = 10
+_TURNS = 5
 """After so many draws the policy only repeats itself, or what cannot be built."""
 
 
@@ -171,17 +171,32 @@ class ReinforceSampler(ArchitectureSampler):
         """Yield what the policy draws."""
         codes = ActionCodes(request.space, self._num_bins)
         learner = self._learnt(request, codes)
-        for turn in range(_TURNS):
+        known: set[bytes] = set()
+        one_by_one = request.history.activity.conditional
+        for turn in range(sum(_AT_ONCE) if one_by_one else _TURNS):
             with single_blas_thread():
-                drawn = self._drawn(request, codes, learner.policy, turn)
+                drawn = self._drawn(request, codes, learner.policy, turn, known)
             for architecture, nats in drawn:
                 notes = {"entropy": round(nats, 4), "baseline": learner.baseline}
                 yield Proposal(architecture, notes=notes)
 
     def _drawn(
-        self, request: Request, codes: ActionCodes, policy: Policy, turn: int
+        self,
+        request: Request,
+        codes: ActionCodes,
+        policy: Policy,
+        turn: int,
+        known: set[bytes],
     ) -> list[tuple[Architecture, float]]:
-        """Architectures that can be built, and the entropy of the choices that led to each."""
+        """Architectures that can be built, and the entropy of the choices that led to each.
+
+        Args:
+            request: The request.
+            codes: Translate actions.
+            policy: The policy.
+            turn: How often it was asked before.
+            known: What it chose then, to which its new choices are added.
+        """
         activity = request.history.activity
         size = 1 if activity.conditional else _AT_ONCE[min(turn, len(_AT_ONCE) - 1)]
         uniforms = request.rng(request.number, 2, turn).random((size, len(codes.names)))
@@ -196,6 +211,7 @@ class ReinforceSampler(ArchitectureSampler):
             actions, found = chosen[None], [architecture]
         else:
             actions, rng = draw(np.zeros(len(codes.names), dtype=bool)), within()
+            actions = _unknown(actions, known)
             found = [codes.decode(row, rng) for row in actions]
         nats = entropy(policy.probabilities(actions), actions).tolist()
         return [(a, h) for a, h in zip(found, nats, strict=True) if a is not None]
@@ -230,3 +246,13 @@ class ReinforceSampler(ArchitectureSampler):
     def _check_objectives(self, study: optuna.Study) -> None:
         if self._reward in OF_ONE_OBJECTIVE:
             super()._check_objectives(study)
+
+
+def _unknown(actions: np.ndarray, known: set[bytes]) -> np.ndarray:
+    """The rows that are not known yet, each once; they are known from now on."""
+    rows = []
+    for row in actions:
+        if (content := row.tobytes()) not in known:
+            known.add(content)
+            rows.append(row)
+    return np.array(rows, dtype=int).reshape(len(rows), actions.shape[1])
