@@ -184,7 +184,7 @@ class HierarchicalSpace(GraphSpace):
         for level in reversed(self.levels):
             last = self.nodes[level - 2] - 1
             for motif in range(self.motifs[level - 2]):
-                cell = "cell" if level == self.levels[-1] else f"level_{level}/motif_{motif}"
+                cell = "top" if level == self.levels[-1] else f"level_{level}/motif_{motif}"
                 for node in range(last + 1):
                     label = {0: "input", last: "output"}.get(node, str(node))
                     graph.add_node(f"{cell}/{node}", label=label, cell=cell)
