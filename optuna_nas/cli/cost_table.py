@@ -53,7 +53,7 @@ def cost_table(
     from optuna_nas.supernets import build_supernet
 
     console = SafeConsole()
-    with mendable(TypeError):  # a space without a supernet
+    with mendable(ValueError, TypeError, OSError):  # types: of a space without a supernet
         chosen = named_measure("measure", measure)
         where = usable_device(device)
         supernet = build_supernet(
