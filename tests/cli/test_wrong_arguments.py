@@ -39,7 +39,11 @@ def refused(command: Command, tmp_path: Path) -> Callable[..., str]:
     [
         ("space", "nasbench301", "--space is 'nasbench301'; allowed are ['darts', 'edge-nes',"),
         ("objective", "perceptron", "--objective is 'perceptron'; allowed are ['cell-cnn', "),
-        ("space", "flat:space", "a FlatSpace, which has no networks; allowed are ['darts', 'edge"),
+        (
+            "space",
+            "flat:space",
+            "a FlatSpace, which has no networks for images; allowed are ['d",
+        ),
         ("space", "os:getcwd", "--space is 'os:getcwd', a builtin_function_or_method; allowed is"),
         ("sampler", "banana", "--sampler is 'banana'; allowed are ['bananas', 'evolution', 'loc"),
         ("pruner", "asha", "--pruner is 'asha'; allowed are ['halving', 'hyperband', 'median',"),
