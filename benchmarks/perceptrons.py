@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+from typing import Any
 
 import numpy as np
 import optuna
@@ -24,7 +25,12 @@ from optuna_nas.spaces import MLPSpace
 from optuna_nas.tasks import tabular
 
 PENALTIES = np.logspace(-3, 3, 13)
-TRAINING = {"epochs": 60, "optimizer": "adamw", "learning_rate": 0.003, "weight_decay": 0.01}
+TRAINING: dict[str, Any] = {
+    "epochs": 60,
+    "optimizer": "adamw",
+    "learning_rate": 0.003,
+    "weight_decay": 0.01,
+}
 
 
 def searched(data: TableData, trials: int, seed: int) -> tuple[float, str]:
@@ -34,7 +40,7 @@ def searched(data: TableData, trials: int, seed: int) -> tuple[float, str]:
     study = optuna.create_study(directions=list(objective.directions), sampler=sampler)
     study.optimize(objective, n_trials=trials)
     attributes = study.best_trial.user_attrs
-    found = attributes.get("test_accuracy", attributes.get("test_score"))
+    found = attributes["test_accuracy" if "test_accuracy" in attributes else "test_score"]
     return float(found), str(attributes["architecture"])
 
 
