@@ -15,7 +15,6 @@ LAYERS = (
     "objectives",
     "meta",
     "methods",
-    "meta",
     "supernets",
     "measures",
     "export",
@@ -27,8 +26,8 @@ LAYERS = (
     "ensembles",
     "tasks",
     "data",
-    "spaces",
     "trials",
+    "spaces",
     "storages",
     "artifacts",
 )
