@@ -39,6 +39,8 @@ from optuna_nas.trials import Stage, Stages
 from optuna_nas.visualization.cells import cell_svg
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import torch
     from optuna.distributions import BaseDistribution
     from optuna.trial import BaseTrial
@@ -79,6 +81,20 @@ class NetworkTraining(TrainingOptions, SpaceObjective):
             in_channels=self.task.input_shape[0],
             **self._network_options(),
         )
+
+    def evaluate(self, params: Mapping[str, Any]) -> Any:
+        """Train the network of an architecture, outside of any study.
+
+        Args:
+            params: A value for each parameter of the space.
+
+        Returns:
+            The score after the last epoch, or the value of each goal.
+
+        Raises:
+            ValueError: The parameters are no architecture.
+        """
+        return super().evaluate(self.space.architecture(params).params)
 
     def _network_options(self) -> dict[str, Any]:
         """More arguments of `build_network`."""

@@ -18,10 +18,15 @@ from optuna_nas.cli.pruners import PRUNERS
 from optuna_nas.samplers import ArchitectureSampler, BananasSampler
 from optuna_nas.spaces import (
     CellSpace,
+    ChainSpace,
     DARTSSpace,
     EdgeNESSpace,
+    GeneticCNNSpace,
+    HierarchicalSpace,
+    NASBench1Shot1Space,
     NASBench101Space,
     NASBench201Space,
+    NASNetSpace,
 )
 
 CONFIG = SearchConfig(
@@ -114,6 +119,14 @@ def test_named_spaces() -> None:
         "nasbench201": NASBench201Space(),
         "darts": DARTSSpace(),
         "edge-nes": EdgeNESSpace(),
+        "nasnet": NASNetSpace(),
+        "hierarchical": HierarchicalSpace(),
+        **{f"nasbench1shot1-{n}": NASBench1Shot1Space(n) for n in (1, 2, 3)},
+        "chain": ChainSpace(),
+        "fbnet": ChainSpace.fbnet(),
+        "proxyless": ChainSpace.proxyless(),
+        "squeezenas": ChainSpace.squeezenas(),
+        "genetic-cnn": GeneticCNNSpace(),
     }
 
 
@@ -134,7 +147,7 @@ def test_a_space_of_ones_own_lies_in_the_working_folder(own_modules: Path) -> No
 @pytest.mark.parametrize(
     ("space", "reason"),
     [
-        ("nasbench301", r"allowed are \['darts', 'edge-nes', 'nasbench101', 'nasbench201'\] and"),
+        ("nasbench301", r"allowed are \['chain', 'darts', 'edge-nes', .*\] and"),
         ("no_such_module:space", r"cannot be imported \(ModuleNotFoundError: .*no_such_module"),
         ("own_cells:spice", r"cannot be imported \(AttributeError: .*spice"),
         ("own_cells:number", r", a int; allowed is a SearchSpace"),

@@ -40,7 +40,7 @@ def cells(
 ) -> tuple[Path, str]:
     """The folder of two searches by DARTS, and what was printed."""
     folder = tmp_path_factory.mktemp("darts")
-    options = ("--epochs=3", "--channels=4", "--cells=1", "--seed=5", *SMALL)
+    options = ("--preset=small", "--epochs=3", "--channels=4", "--cells=1", "--seed=5", *SMALL)
     code, out, err = call_in(folder, "search", "--objective=darts", "--trials=2", *options)
     assert (code, err) == (0, "")
     return folder, out
@@ -214,5 +214,5 @@ def test_methods_of_shared_weights(
     assert study.best_trial.user_attrs["architecture"] in out
     code, out, err = call_in(tmp_path, "report")
     assert (code, err) == (0, "")
-    unknown = call_in(tmp_path, "search", "--study=other", "--objective=one-shot", "--method=enas")
-    assert "'enas'" in refused(unknown) and "pc_darts" in refused(unknown)
+    unknown = call_in(tmp_path, "search", "--study=other", "--objective=one-shot", "--method=dartz")
+    assert "'dartz'" in refused(unknown) and "pc_darts" in refused(unknown)

@@ -84,7 +84,7 @@ def test_as_an_optimizer_of_a_network_from_a_file(tmp_path: Path) -> None:
     expected, _ = made(network.weight.grad.reshape(-1), made.start(before))
     torch.testing.assert_close(network.weight.detach(), before + expected.detach().view(2, 3))
     optimizer.step(closure)
-    assert float(first) > 0
+    assert float(first.detach()) > 0
     assert optimizer.state[network.weight]["hidden"].shape == (2, 6, 20)
 
 

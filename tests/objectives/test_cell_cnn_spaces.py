@@ -127,8 +127,9 @@ def test_darts_with_auxiliary_head_and_drop_path(
     train_epoch = Trainer.train_epoch
 
     def recording(trainer: Trainer) -> float:
+        loss = train_epoch(trainer)
         probabilities.append(networks[0].drop_path_probability)  # type: ignore[arg-type]
-        return train_epoch(trainer)
+        return loss
 
     monkeypatch.setattr(Trainer, "train_epoch", recording)
     networks = networks_of(objective)

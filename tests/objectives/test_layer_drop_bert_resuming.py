@@ -165,7 +165,7 @@ def test_after_the_last_evaluation_nothing_is_trained_again(
 
 @pytest.mark.slow
 def test_several_objectives_are_resumed_too(folder: Path, interrupted: Path) -> None:
-    options: dict[str, Any] = {"objectives": ("accuracy", "parameters")}
+    options: dict[str, Any] = {"goals": ("accuracy", "parameters")}
     with pytest.raises(KeyboardInterrupt), broken_at(STEPS + 1, KeyboardInterrupt()):
         search(interrupted, **options)
     search(interrupted, **options)
