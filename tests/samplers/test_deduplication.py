@@ -176,8 +176,8 @@ def test_deduplication_can_be_switched_off(make: Make, error: Error) -> None:
     study.optimize(lambda trial: error(SPACE.suggest(trial)), n_trials=25)
     found = [key_of(trial.params) for trial in study.trials]
     assert len(set(found[:9])) < 9
-    best = key_of(study.best_trial.params)
-    assert found.count(best) > 25 / 9  # a good cell is worth another look
+    best = min(study.trials[:20], key=lambda trial: trial.value or 0)  # known for some time
+    assert found.count(key_of(best.params)) > 25 / 9  # a good cell is worth another look
     assert len(set(found[5:])) > 1
 
 
