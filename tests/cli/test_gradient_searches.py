@@ -214,5 +214,7 @@ def test_methods_of_shared_weights(
     assert study.best_trial.user_attrs["architecture"] in out
     code, out, err = call_in(tmp_path, "report")
     assert (code, err) == (0, "")
-    unknown = call_in(tmp_path, "search", "--study=other", "--objective=one-shot", "--method=dartz")
+    unknown = call_in(
+        tmp_path, "search", "--study=other", "--objective=one-shot", "--method=dartz"
+    )
     assert "'dartz'" in refused(unknown) and "pc_darts" in refused(unknown)
