@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
-
-from optuna.study import StudyDirection
+from typing import TYPE_CHECKING, TypeAlias
 
 from optuna_nas._checks import checked_positive
 from optuna_nas.measures.measure import Measure
 from optuna_nas.measures.names import MEASURES
+
+if TYPE_CHECKING:
+    from optuna.study import StudyDirection
 
 __all__ = ["Goals", "Learned", "MeasureLike", "read_limits"]
 
@@ -32,12 +33,19 @@ class Learned:
     Attributes:
         name: What it is called as a goal.
         metric_name: What a study calls it.
-        study_direction: Whether higher or lower is better.
+        direction: Whether higher or lower is better; None: higher.
     """
 
     name: str
     metric_name: str
-    study_direction: StudyDirection = StudyDirection.MAXIMIZE
+    direction: StudyDirection | None = None
+
+    @property
+    def study_direction(self) -> StudyDirection:
+        """Whether higher or lower is better."""
+        from optuna.study import StudyDirection
+
+        return self.direction or StudyDirection.MAXIMIZE
 
 
 class Goals:

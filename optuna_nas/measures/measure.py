@@ -13,10 +13,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from optuna.study import StudyDirection
-
 if TYPE_CHECKING:
     import torch
+    from optuna.study import StudyDirection
     from torch import nn
 
 __all__ = ["Inputs", "Measure", "Reading", "device_of", "forward"]
@@ -81,6 +80,8 @@ class Measure:
     @property
     def study_direction(self) -> StudyDirection:
         """The direction as Optuna has it."""
+        from optuna.study import StudyDirection
+
         return StudyDirection[self.direction.upper()]
 
     def __call__(self, network: nn.Module, inputs: Inputs) -> float:

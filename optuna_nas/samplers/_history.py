@@ -137,7 +137,9 @@ class History:
         completed = self.completed
         if self.num_objectives > 1:
             feasible = [o for o in completed if o.violation == 0]
-            front = on_front(np.array([o.values for o in feasible]).reshape(len(feasible), -1))
+            front = on_front(
+                np.array([o.values for o in feasible]).reshape(-1, self.num_objectives)
+            )
             return list(compress(feasible, front))
         return nsmallest(count, completed, key=lambda o: (*o.rank, o.number))
 

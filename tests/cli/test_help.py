@@ -75,18 +75,21 @@ def test_options_are_grouped_by_the_objectives_that_have_them() -> None:
     panels = dict(re.findall(r"^╭─ ([^─]+) ─+╮$(.*?)^╰─+╯$", text, re.MULTILINE | re.DOTALL))
     options = {title: set(re.findall(r"│ --([a-z-]+)", panel)) for title, panel in panels.items()}
     assert {"sampler", "pruner", "seed"} <= options["The search"]
-    assert {"data", "epochs", "device"} <= options["Every objective"]
-    assert {"channels", "space"} <= options["Objective cell-cnn, darts, one-shot and edge-nes"]
+    assert {"epochs", "device"} <= options["Every objective"]
+    assert {"channels", "space"} <= options[
+        "Objective cell-cnn, darts, one-shot, edge-nes and train"
+    ]
     assert {"order", "xi"} <= options["Objective darts and one-shot"]
     assert {"method", "temperature", "partial-channels"} <= options["Objective one-shot"]
     assert {"members", "ensemble-size"} <= options["Objective edge-nes"]
     assert "candidates" in options["Objective one-shot and edge-nes"]
-    assert {"model", "max-layers"} <= options["Objective layer-drop-bert"]
+    assert {"model", "min-layers"} <= options["Objective layer-drop-bert"]
+    assert "task" in options["Objective train"]
     words = " ".join(re.sub("[│\\n]", " ", panels["Every objective"]).split())
     epochs = re.search(r"--epochs .*?(\[default: .*?\])", words)
     assert epochs is not None and epochs[1] == (
-        "[default: 12 (cell-cnn), 2 (layer-drop-bert), 50 or 20 if small (darts), the method's "
-        "(one-shot), 50 or 12 if small (edge-nes)]"
+        "[default: 12 (cell-cnn and train), 2 (layer-drop-bert), 50 or 20 if small (darts), "
+        "the method's (one-shot), 50 or 12 if small (edge-nes), 60 (mlp)]"
     )
 
 
