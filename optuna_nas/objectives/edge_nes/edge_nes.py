@@ -38,7 +38,7 @@ class EdgeNES(EnsembleSearch):
 
     Args:
         data: The images, or a source for :func:`optuna_nas.data.load_images`.
-        space: The search space, one with a supernet.
+        space: The search space, one with a supernet; None for `EdgeNESSpace()`.
         search: How the optimum is searched; None for the `SupernetSettings` of the preset.
         hypernetwork: How the hypernetwork is trained; None for the `HypernetworkSettings` of the
             preset.
@@ -56,13 +56,15 @@ class EdgeNES(EnsembleSearch):
         >>> study.best_trial.user_attrs["test_report"]  # doctest: +SKIP
     """
 
-    space: SearchSpace = field(default_factory=EdgeNESSpace, kw_only=True)
+    space: SearchSpace = field(default=None, kw_only=True)  # type: ignore[assignment]
     members: MemberSource = field(init=False)
     candidates: int = with_default(HypernetworkMembers, "candidates", 6, kw_only=True)
     search: SupernetSettings | None = field(default=None, kw_only=True)
     hypernetwork: HypernetworkSettings | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
+        if self.space is None:
+            self.space = EdgeNESSpace()
         self.members = HypernetworkMembers(
             self.candidates,
             self.search or from_preset(SupernetSettings, self.preset),
