@@ -205,7 +205,11 @@ def spoiled(**changes: Any) -> dict[str, Any]:
         (spoiled(price=[None, *range(99)]), {}, "is missing in 1 of its 100 rows, first in row 0"),
         (spoiled(area=[None] * 100), {}, "column 'area' .* no value in any of the 64 training"),
         (spoiled(town=[f"road {n}" for n in range(100)]), {"max_categories": 50}, "has 64 diff"),
-        (spoiled(price=["a", "b", "c", "d"] * 25), {"train_size": 3}, "none of the classes"),
+        (
+            spoiled(price=["a", "b", "c", "d"] * 25),
+            {"train_size": 3, "validation_size": 20},
+            "none of the classes",
+        ),
     ],
 )
 def test_what_is_refused(
