@@ -37,7 +37,11 @@ def refused(command: Command, tmp_path: Path) -> Callable[..., str]:
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("space", "nasbench301", "--space is 'nasbench301'; allowed are ['darts', 'edge-nes',"),
+        (
+            "space",
+            "nasbench301",
+            "--space is 'nasbench301'; allowed are ['chain', 'darts', 'edge-nes',",
+        ),
         ("objective", "perceptron", "--objective is 'perceptron'; allowed are ['cell-cnn', "),
         (
             "space",
@@ -92,14 +96,14 @@ def test_a_search_that_cannot_be(
         (
             "layer-drop-bert",
             "--channels=4",
-            "Error: --channels is an option of the objective cell-cnn, darts, one-shot and "
-            "edge-nes, not of layer-drop-bert; "
+            "Error: --channels is an option of the objective cell-cnn, darts, one-shot, "
+            "edge-nes and train, not of layer-drop-bert; "
             "allowed are --batch-size, --data, ",
         ),
         (
             "cell-cnn",
-            "--max-layers=2",
-            "Error: --max-layers is an option of the objective layer-drop-bert, not of cell-cnn; ",
+            "--min-layers=2",
+            "Error: --min-layers is an option of the objective layer-drop-bert, not of cell-cnn; ",
         ),
         ("cell-cnn", "--no-warm-start", "Error: --warm-start is an option of the objective layer"),
     ],
