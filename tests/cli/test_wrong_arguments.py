@@ -46,7 +46,7 @@ def refused(command: Command, tmp_path: Path) -> Callable[..., str]:
         (
             "space",
             "flat:space",
-            "a FlatSpace, which has no networks for images; allowed are ['d",
+            "a FlatSpace, which has no networks for images; allowed are ['c",
         ),
         ("space", "os:getcwd", "--space is 'os:getcwd', a builtin_function_or_method; allowed is"),
         ("sampler", "banana", "--sampler is 'banana'; allowed are ['bananas', 'evolution', 'loc"),
