@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from optuna_nas.objectives.meta_optimization import MetaOptimization
     from optuna_nas.objectives.network_training import TaskTraining
     from optuna_nas.objectives.one_shot import OneShotSearch, derived_params
-    from optuna_nas.objectives.surrogate_benchmark import SurrogateBenchmark, SurrogateQuality
+    from optuna_nas.objectives.surrogate_benchmark import SurrogateBenchmark
     from optuna_nas.objectives.tabular import (
         LayerDropTable,
         NASBench1Shot1,
@@ -40,7 +40,6 @@ __all__ = [
     "NASBench201",
     "OneShotSearch",
     "SurrogateBenchmark",
-    "SurrogateQuality",
     "TabularBenchmark",
     "TaskTraining",
     "derived_params",
@@ -59,7 +58,6 @@ _MODULES = {
     "NASBench201": "tabular",
     "OneShotSearch": "one_shot",
     "SurrogateBenchmark": "surrogate_benchmark",
-    "SurrogateQuality": "surrogate_benchmark",
     "TabularBenchmark": "tabular",
     "TaskTraining": "network_training",
     "derived_params": "one_shot",

@@ -1,17 +1,8 @@
 """A benchmark made of finished trainings: what they teach predicts all the others.
 
-1. The values of the trainings are put on the scale of their normal scores (see
-   `surrogates.normal_scores`).
-2. A Gaussian process learns them from the encoded architectures, and its noise with them: what
-   trainings of equal architectures differ by, and what the encoding does not tell.
-3. Ten times a tenth of the trainings is left out and predicted by the others. By how much the
-   predicted intervals have to be stretched to hold 90 % of them is measured there, and so are the
-   rank correlation of the predictions, and the coverage of the intervals, each tenth stretched as
-   the other nine ask for.
-4. A trial is answered by the median of its prediction; with `noise`, by a draw from around it.
-
-An architecture about which the process is less sure than about any of the trainings when that
-one is left out is outside of what it has seen: its trial says so, and the log does, once.
+A trial is answered by the median of its prediction (see `surrogates.calibrated`); with `noise`,
+by a draw from around it. An architecture of which less is known than of any training when that is
+left out is unlike all that was trained: its trial says so, and the log does, once.
 
 Reference: J. Siems et al., "NAS-Bench-301 and the Case for Surrogate Benchmarks for Neural
 Architecture Search", 2020, arXiv:2008.09777.
@@ -28,9 +19,9 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cached_property
-from itertools import islice, product
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,46 +34,23 @@ from optuna.study import StudyDirection
 from optuna_nas._checks import checked_integer, user_path
 from optuna_nas._lines import read_line, sealed_line
 from optuna_nas._ranking import direction_signs, ranked_trials
-from optuna_nas._threads import single_blas_thread
 from optuna_nas.artifacts.atomic import write_output
 from optuna_nas.errors import UserError
 from optuna_nas.objectives.tabular.benchmark import TabularBenchmark
 from optuna_nas.spaces import Architecture, SearchSpace, recall_space, space_from_dict
-from optuna_nas.surrogates.adaptive import AdaptiveEncoding
-from optuna_nas.surrogates.normal_scores import NormalScores
-from optuna_nas.surrogates.predictors import GaussianProcess
-from optuna_nas.surrogates.validation import rank_correlation
+from optuna_nas.surrogates.calibrated import CalibratedPredictor, SurrogateQuality
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import BaseTrial
 
-    from optuna_nas.surrogates import Encoding
 
 _FORMAT = 1
 _FEWEST = 20
-_FOLDS = 10
-_LEVEL = 0.9
 _SMALL_SPACE = 20_000
 _STARTS = 10
+_DRAWS = 100
 _LOGGER = optuna.logging.get_logger("optuna_nas")
-
-
-@dataclass(frozen=True)
-class SurrogateQuality:
-    """What predictions are worth, measured on trainings that were left out.
-
-    Attributes:
-        trainings: From how many trainings the benchmark is made.
-        rank_correlation: Spearman's, of predictions and values.
-        coverage: The share of values that their 90 % intervals hold.
-        stretch: What intervals are stretched by.
-    """
-
-    trainings: int
-    rank_correlation: float
-    coverage: float
-    stretch: float
 
 
 class SurrogateBenchmark:
@@ -104,7 +72,6 @@ class SurrogateBenchmark:
 
     Attributes:
         architectures: What it has learnt from.
-        quality: What the predictions are worth.
     """
 
     def __init__(
@@ -135,10 +102,9 @@ class SurrogateBenchmark:
         self.metric_names = (metric,)
         self.architectures = tuple(architectures)
         self._values = np.array(values, dtype=np.float64)
-        self._scale = NormalScores(self._values)
-        self._known: dict[Architecture, tuple[float, float]] = {}
+        rng = np.random.default_rng(self.seed)
+        self._predictor = CalibratedPredictor(self.architectures, self._values, rng)
         self._said = False
-        self._learn()
 
     @classmethod
     def fit(
@@ -283,23 +249,17 @@ class SurrogateBenchmark:
             optuna.TrialPruned: A foreign sampler proposed what is no architecture.
         """
         architecture = self.space.suggest(trial)
-        [mean], [spread] = self._predict([architecture])
+        [predicted] = self._predictor.predict([architecture])
         trial.set_user_attr("architecture", str(architecture))
-        low, high = self._interval(mean, spread)
-        trial.set_user_attr("interval", [low, high])
-        if spread > self._most_unsure:
+        trial.set_user_attr("interval", list(self._predictor.interval(predicted)))
+        if predicted.unlike:
             trial.set_user_attr("outside", True)
-            if not self._said:
-                self._said = True
-                _LOGGER.warning(
-                    f"Trial {trial.number} asks for an architecture unlike those that this "
-                    "benchmark has learnt from: its prediction is a guess. Trials of which that "
-                    "holds have the user attribute `outside`."
-                )
+            self._warn(trial.number)
+        score = predicted.score
         if self.noise:
             rng = np.random.default_rng((self.seed, trial.number))
-            mean += self.quality.stretch * self._process.noise * rng.standard_normal()
-        return float(self._scale.value(mean))
+            score += self._predictor.noise * rng.standard_normal()
+        return float(self._predictor.values([score])[0])
 
     def evaluate(self, params: Mapping[str, Any]) -> float:
         """The median of the prediction for parameters, outside of any study.
@@ -311,12 +271,17 @@ class SurrogateBenchmark:
 
     def predict(self, architectures: Sequence[Architecture]) -> NDArray[np.float64]:
         """The medians of the predictions for `n` architectures."""
-        return self._scale.value(self._predict(architectures)[0])
+        predicted = self._predictor.predict(architectures)
+        return self._predictor.values([p.score for p in predicted])
 
     def interval(self, architecture: Architecture) -> tuple[float, float]:
         """What a training's value lies between in nine of ten cases."""
-        [mean], [spread] = self._predict([architecture])
-        return self._interval(mean, spread)
+        return self._predictor.interval(*self._predictor.predict([architecture]))
+
+    @property
+    def quality(self) -> SurrogateQuality:
+        """What the predictions are worth."""
+        return self._predictor.quality
 
     @property
     def optimum(self) -> float:
@@ -336,63 +301,14 @@ class SurrogateBenchmark:
     def _sign(self) -> int:
         return direction_signs(self.directions)[0]
 
-    def _interval(self, mean: float, spread: float) -> tuple[float, float]:
-        reach = self.quality.stretch * math.hypot(spread, self._process.noise) * _REACH
-        low, high = self._scale.value(np.array([mean - reach, mean + reach]))
-        return float(low), float(high)
-
-    def _learn(self) -> None:
-        """Fit the process, and measure it on what is left out."""
-        scores = self._scale.score(self._values)
-        adaptive = AdaptiveEncoding()
-
-        def encoded(encoding: Encoding) -> np.ndarray:
-            return encoding.encode(self.space, self.architectures)
-
-        with single_blas_thread():
-            self._encoding = adaptive.chosen(self.space, scores, encoded)
-            features = encoded(self._encoding)
-            rng = np.random.default_rng(self.seed)
-            folds = np.array_split(rng.permutation(len(scores)), _FOLDS)
-            mean, spread, noise = (np.empty(len(scores)) for _ in range(3))
-            for fold in folds:
-                others = np.setdiff1d(np.arange(len(scores)), fold)
-                process = self._fitted(features[others], scores[others], rng)
-                mean[fold], spread[fold] = process.posterior(features[fold])
-                noise[fold] = process.noise
-            self._process = self._fitted(features, scores, rng)
-        away = np.abs(scores - mean) / np.hypot(spread, noise)
-        held = np.empty(len(scores), dtype=bool)
-        for fold in folds:
-            held[fold] = away[fold] <= _REACH * _stretch(np.delete(away, fold))
-        self._most_unsure = float(spread.max())
-        self.quality = SurrogateQuality(
-            trainings=len(scores),
-            rank_correlation=rank_correlation(mean, scores),
-            coverage=float(held.mean()),
-            stretch=_stretch(away),
-        )
-
-    def _fitted(
-        self, features: np.ndarray, scores: np.ndarray, rng: np.random.Generator
-    ) -> GaussianProcess:
-        process = GaussianProcess(encoding=self._encoding)
-        process.prepare(self.space, self._encoding)
-        process.fit(features, scores, rng)
-        return process
-
-    def _predict(
-        self, architectures: Sequence[Architecture]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Means and standard deviations of the scores, without noise."""
-        fresh = [a for a in dict.fromkeys(architectures) if a not in self._known]
-        for start in range(0, len(fresh), 1000):
-            part = fresh[start : start + 1000]
-            with single_blas_thread():
-                found = self._process.posterior(self._encoding.encode(self.space, part))
-            self._known |= {a: (float(m), float(s)) for a, m, s in zip(part, *found, strict=True)}
-        mean, spread = zip(*(self._known[a] for a in architectures), strict=True)
-        return np.array(mean), np.array(spread)
+    def _warn(self, number: int) -> None:
+        if not self._said:
+            self._said = True
+            _LOGGER.warning(
+                f"Trial {number} asks for an architecture unlike those that this benchmark has "
+                "learnt from: its prediction is a guess. Trials of which that holds have the user "
+                "attribute `outside`."
+            )
 
     @cached_property
     def _extremes(self) -> tuple[float, float]:
@@ -420,21 +336,16 @@ class SurrogateBenchmark:
         return np.array(found)
 
 
-_REACH = 1.6448536269514722
-"""The half width of the central 90 % of a normal distribution."""
-
-
-def _stretch(away: np.ndarray) -> float:
-    """What intervals are multiplied by, so that they hold 90 % of what is as far away."""
-    level = min(1.0, math.ceil((len(away) + 1) * _LEVEL) / len(away))
-    return float(np.quantile(away, level, method="higher")) / _REACH
-
-
 def _drawn(space: SearchSpace, number: int, seed: int) -> list[Architecture]:
     """Different architectures at random; fewer if there are not so many."""
     rng = np.random.default_rng(seed)
-    found = {a.key: a for a in (space.random(rng) for _ in range(100 * number))}
-    return list(islice(found.values(), number))
+    found: dict[str, Architecture] = {}
+    for _ in range(_DRAWS * number):
+        if len(found) == number:
+            break
+        architecture = space.random(rng)
+        found.setdefault(architecture.key, architecture)
+    return list(found.values())
 
 
 def _every(space: SearchSpace) -> list[Architecture]:
