@@ -35,7 +35,8 @@ class ImageObjective(SpaceObjective, ImageOptions):
         data: The images, or a source for :func:`optuna_nas.data.load_images`.
 
     Raises:
-        TypeError: `space` is no search space, or has not what the objective needs.
+        TypeError: `space` is no search space, or has not what the objective needs; or `data` is
+            something else, such as a task.
         ValueError: An option is out of range, an operation of the space is not registered, the
             images are too small or too few, `device` cannot be used, or `artifacts` is a file.
     """
@@ -44,6 +45,12 @@ class ImageObjective(SpaceObjective, ImageOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not isinstance(self.data, (ImageData, str, Path)):
+            raise TypeError(
+                f"`data` is a {type(self.data).__name__}; allowed are ImageData and a source of "
+                f"images. A {type(self).__name__} learns classes of images; networks for other "
+                "data and tasks are trained by TaskTraining."
+            )
         if not isinstance(self.data, ImageData):
             self.data = load_images(self.data)
         warn_of_few(self.data)
