@@ -1,14 +1,10 @@
-"""Train the network of a cell on images; see `network_training` for what one trial does.
-
-A trial whose training diverges is pruned, and the user attribute `diverged` says how.
-"""
+"""Train the network of a cell on images; see `network_training` for what one trial does."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from optuna_nas._options import documented
@@ -43,10 +39,6 @@ class CellCNN(NetworkTraining, ImageObjective, CellCNNOptions):
         >>> study.optimize(objective, n_trials=3)  # doctest: +SKIP
     """
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._check_network()
-
     def _network_options(self) -> dict[str, Any]:
         return {"auxiliary": self.auxiliary}
 
@@ -56,9 +48,8 @@ class CellCNN(NetworkTraining, ImageObjective, CellCNNOptions):
             network, train, self.task, self, generator, drop_path_probability=probability
         )
 
-    def _check_network(self) -> None:
-        super()._check_network()
-        network = self.build(self.space.random(np.random.default_rng(self.seed)))
+    def _check_network(self) -> nn.Module:
+        network = super()._check_network()
         if self.auxiliary:  # whose head only sees images in training
             with torch.no_grad():
                 network.train()(torch.zeros(2, *self.task.input_shape))
@@ -67,3 +58,4 @@ class CellCNN(NetworkTraining, ImageObjective, CellCNNOptions):
                 f"`drop_path_probability` is {self.drop_path_probability}, but networks of "
                 f"{self.space.name} have no paths to drop; allowed is 0."
             )
+        return network

@@ -58,6 +58,10 @@ class NetworkTraining(TrainingOptions, SpaceObjective):
 
     metric_name = "validation accuracy"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check_network()
+
     @property
     def search_space(self) -> dict[str, BaseDistribution]:
         """The distributions of the space."""
@@ -77,8 +81,7 @@ class NetworkTraining(TrainingOptions, SpaceObjective):
             channels=self.channels,
             cells=self.cells,
             generator=generator or self._generator(),
-            num_classes=self.task.outputs,
-            in_channels=self.task.input_shape[0],
+            **self._ends,
             **self._network_options(),
         )
 
@@ -124,7 +127,7 @@ class NetworkTraining(TrainingOptions, SpaceObjective):
         measured.after_training(network, example)
         return Finished(stages.value, network.state_dict())
 
-    def _check_network(self) -> None:
+    def _check_network(self) -> nn.Module:
         """Build a network once, so that what cannot work is said before anything is trained."""
         for name in getattr(self.space, "operations", ()):
             operation(name)  # a single network need not have all of them
@@ -136,6 +139,7 @@ class NetworkTraining(TrainingOptions, SpaceObjective):
             )
         network = self.build(self.space.random(np.random.default_rng(self.seed)))
         count_macs(network, shape)
+        return network
 
 
 @documented
@@ -170,7 +174,6 @@ class TaskTraining(NetworkTraining):
                 'tasks.tabular(load_table("diabetes")).'
             )
         super().__post_init__()
-        self._check_network()
 
     @property
     def _learned(self) -> Learned:

@@ -64,6 +64,7 @@ from optuna_nas.objectives.layer_drop_bert.onnx_texts import onnx_of_texts
 from optuna_nas.objectives.layer_drop_bert.pretrained import Pretrained
 from optuna_nas.objectives.layer_drop_bert.tokens import TokenData
 from optuna_nas.objectives.layer_drop_bert.warm_start import WarmStart, warm_start
+from optuna_nas.objectives.options import ARTIFACTS
 from optuna_nas.objectives.pictures import publish_learning_curve
 from optuna_nas.spaces import LayerDropSpace
 from optuna_nas.tasks import text_classification
@@ -86,9 +87,6 @@ _ACCURACIES = {
 
 _MEASURES = MEASURES["parameters"], MEASURES["latency"]
 """What is always measured, beside the speed-up."""
-
-ARTIFACTS = "optuna-nas-artifacts"
-"""The folder that an objective writes to unless told otherwise."""
 
 
 class LayerDropBert:
