@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
@@ -93,6 +92,7 @@ class Categorical:
 
 
 Column: TypeAlias = Numeric | Categorical
+"""A column, and how its values become numbers."""
 
 
 def fit_numeric(name: str, values: NDArray[Any]) -> Numeric:
@@ -121,11 +121,3 @@ def fit_categorical(name: str, values: NDArray[Any]) -> Categorical:
     found = set(values.tolist())
     present = sorted(value for value in found if value is not None)
     return Categorical(name, (*present, None) if None in found else tuple(present))
-
-
-def column_from(description: Mapping[str, Any]) -> Column:
-    """Build the column that `describe` described."""
-    fields = {name: value for name, value in description.items() if name != "kind"}
-    if description["kind"] == Numeric.kind:
-        return Numeric(**fields)
-    return Categorical(fields["name"], tuple(fields["categories"]))

@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from optuna_nas.data import TableData, load_table
-from optuna_nas.data.table_columns import column_from
 
 Write = Callable[..., Path]
 
@@ -152,14 +151,6 @@ def test_what_is_a_class(
     if names:  # every class in proportion
         counts = torch.bincount(data.test.targets, minlength=len(names))
         assert int(counts.max() - counts.min()) <= 1
-
-
-def test_columns_survive_json(write: Write) -> None:
-    columns = houses()
-    columns["town"][3] = None
-    data = load(write(columns))
-    for column in data.columns:
-        assert column_from(json.loads(json.dumps(column.describe()))) == column
 
 
 def test_a_constant_column_is_zero(write: Write) -> None:

@@ -110,12 +110,6 @@ def _parameter(shared: Shared, recipes: Collection[Recipe]) -> inspect.Parameter
     )
 
 
-def _default(option: Option) -> str | None:
-    if option.shown is not None or option.default is None:
-        return option.shown
-    return str(option.default)
-
-
 def _panel(shared: Shared, recipes: Collection[Recipe]) -> str:
     if len(shared) == len(recipes) > 1:
         return "Every objective"
