@@ -12,7 +12,14 @@ from optuna_nas._options import options_table, preset_values
 from optuna_nas.cli.config import Given, SearchConfig
 from optuna_nas.cli.objectives import RECIPES
 from optuna_nas.methods import METHODS
-from optuna_nas.objectives import CellCNN, Darts, EdgeNES, EnsembleSearch, OneShotSearch
+from optuna_nas.objectives import (
+    CellCNN,
+    Darts,
+    EdgeNES,
+    EnsembleSearch,
+    OneShotSearch,
+    TaskTraining,
+)
 from optuna_nas.objectives.edge_nes import RandomMembers
 from optuna_nas.spaces import EdgeNESSpace, NASBench201Space
 
@@ -53,6 +60,20 @@ def test_python_and_command_line_have_the_same_defaults(
         for mine, theirs in zip(found.members.searches, edge_nes.members.searches, strict=True):
             assert getattr(mine, part) == getattr(theirs, part)
     assert found._training == edge_nes._training and found.size == edge_nes.size
+
+
+def test_a_table_has_goals_limits_and_all_that_trainings_have(tmp_path: Path) -> None:
+    given: dict[str, Any] = {"data": "iris", "gradient_clip": 1.0, "device": "cpu"}
+    wanted: dict[str, Any] = {"goals": "accuracy,macs", "max_parameters": 900}
+    made: Any = resolved("mlp", tmp_path, **given, **wanted).make_objective()
+    assert made.metric_names == ("validation accuracy", "macs")
+    assert made.limited == {"parameters": 900}
+    options: dict[str, Any] = {"epochs": 60, "optimizer": "adamw", "learning_rate": 0.003}
+    options |= {"weight_decay": 0.01, "gradient_clip": 1.0, "artifacts": None}
+    limits: dict[str, Any] = {"goals": "accuracy,macs", "limits": {"parameters": 900}}
+    ours = TaskTraining(made.space, made.task, **options, **limits)
+    assert made.settings() == ours.settings()
+    assert made.directions == ours.directions
 
 
 def test_presets() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from optuna.study import StudyDirection
 from optuna_nas.data import TableData, load_images, load_table
 from optuna_nas.errors import UserError
 from optuna_nas.export.task import export_task
-from optuna_nas.objectives import CellCNN, TaskTraining
-from optuna_nas.spaces import FlatSpace, MLPSpace, NASBench201Space
+from optuna_nas.objectives import CellCNN, EnsembleSearch, OneShotSearch, TaskTraining
+from optuna_nas.objectives.edge_nes import RandomMembers
+from optuna_nas.spaces import EdgeNESSpace, FlatSpace, MLPSpace, NASBench201Space
 from optuna_nas.tasks import Task, image_classification, rmse, squared_error, tabular
 
 SPACE = MLPSpace(2, max_width=32)
@@ -172,6 +174,22 @@ class TestExport:
         object.__setattr__(objective, "task", tabular(changed))
         with pytest.raises(UserError, match="Nothing is written: the validation R2 was"):
             export_task(objective, study, study.best_trial, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "search",
+    [
+        partial(OneShotSearch, NASBench201Space()),
+        partial(EnsembleSearch, EdgeNESSpace(), members=RandomMembers(3)),
+    ],
+    ids=["one-shot", "ensemble"],
+)
+def test_searches_of_images_say_that_they_take_no_other_task(
+    diabetes: TableData, search: Any
+) -> None:
+    for given, name in ((tabular(diabetes), "Task"), (diabetes, "TableData")):
+        with pytest.raises(TypeError, match=rf"^`data` is a {name}; .* are trained by TaskTr"):
+            search(data=given, artifacts=None)
 
 
 def test_a_task_is_what_its_fields_say(diabetes: TableData) -> None:

@@ -6,14 +6,17 @@ A measure of one's own is `module:object` wherever the name of a measure may sta
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from optuna_nas._choices import choose
+from optuna_nas._options import options_of
 from optuna_nas.cli.named import named, unfit
 from optuna_nas.cli.objectives.recipe import Option, Options
 from optuna_nas.measures.goals import MeasureLike, read_limits
 from optuna_nas.measures.measure import Measure
 from optuna_nas.measures.names import MEASURES
+from optuna_nas.objectives.options import GoalOptions
 
 __all__ = [
     "GOAL_OPTIONS",
@@ -23,20 +26,11 @@ __all__ = [
     "without_own_measures",
 ]
 
-_IMPORTS = ("goals", "measures", "limits")
+_DECLARED = options_of(GoalOptions)
+_KNOWN = {"goals": f" Measures: {', '.join(MEASURES)}, or module:object."}
 
 GOAL_OPTIONS = (
-    Option(
-        "goals",
-        str,
-        None,
-        f"What is optimised: accuracy, and behind it measures: {', '.join(MEASURES)}, or "
-        "module:object.",
-        imports=True,
-    ),
-    Option("measures", str, None, "Measures that are logged beside the goals.", imports=True),
-    Option("limits", str, None, "Limits of measures, as my_module:DEPTH=5.", imports=True),
-    Option("measure_device", str, None, "Where is measured; where it is trained if unset."),
+    *(replace(o, default=None, help=o.help + _KNOWN.get(n, "")) for n, o in _DECLARED.items()),
     *(
         Option(
             f"max_{measure.name}",
@@ -80,8 +74,9 @@ def limits_in_words(limits: Mapping[str, float]) -> list[str]:
 
 def without_own_measures(options: Options) -> dict[str, Any]:
     """The options of an objective without measures of one's own, which are not imported then."""
+    own = {name for name, declared in _DECLARED.items() if declared.imports}
     return {
-        name: None if name in _IMPORTS and ":" in (value or "") else value
+        name: None if name in own and ":" in (value or "") else value
         for name, value in options.items()
     }
 

@@ -45,9 +45,9 @@ SPACES = {
 _IMAGE_AXES = 3  # C H W
 
 
-def space_option(default: str) -> Option:
+def space_option(default: str, known: Mapping[str, str] = SPACES) -> Option:
     """The option that names the space, with the default of an objective."""
-    words = f"{', '.join(SPACES)}, or module:object for your own."
+    words = f"{', '.join(known)}, or module:object for your own."
     return Option("space", str, default, words, task=True, imports=True)
 
 

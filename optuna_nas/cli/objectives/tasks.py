@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from optuna_nas._options import options_of
 from optuna_nas.cli.mending import mendable
 from optuna_nas.cli.named import made, named, unfit
-from optuna_nas.cli.objectives.images import SPACES, make_space
-from optuna_nas.cli.objectives.recipe import Export, Option, Options, Recipe
+from optuna_nas.cli.objectives.goals import GOAL_OPTIONS, limits_in_words, make_goals
+from optuna_nas.cli.objectives.images import SPACES, make_space, space_option
+from optuna_nas.cli.objectives.recipe import Export, Option, Options, Recipe, declared, given
 from optuna_nas.errors import UserError
 from optuna_nas.objectives.options import CommonOptions, TrainingOptions
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from optuna_nas.objectives import TaskTraining
+    from optuna_nas.spaces import SearchSpace
     from optuna_nas.tasks import Task
     from optuna_nas.visualization.report_parts import ReportParts
 
@@ -27,25 +29,7 @@ __all__ = ["MLP", "TRAIN"]
 _SPACES = {**SPACES, "mlp": "optuna_nas.spaces:MLPSpace"}
 _FOR_TABLES = {"epochs": 60, "optimizer": "adamw", "learning_rate": 0.003, "weight_decay": 0.01}
 
-
-def _training(**defaults: Any) -> tuple[Option, ...]:
-    """The options of a training, some with other defaults."""
-    declared = options_of(TrainingOptions) | {"device": options_of(CommonOptions)["device"]}
-    return tuple(
-        Option(
-            o.name,
-            o.kind,
-            defaults.get(o.name, o.default),
-            o.help,
-            minimum=o.minimum,
-            decides=o.decides,
-        )
-        for o in declared.values()
-        if o.name != "gradient_clip" and not ("epochs" in defaults and o.name in _SIZES)
-    )
-
-
-_SIZES = ("channels", "cells")
+_TRAINING = declared(TrainingOptions, CommonOptions)
 _TABLE = tuple(
     Option(name, kind, default, words, task=True)
     for name, kind, default, words in (
@@ -78,10 +62,11 @@ def _table_task(options: Options, seed: int) -> Task:
     from optuna_nas.tasks import tabular
 
     names = [option.name for option in _TABLE if option.name not in ("data", "score")]
-    given = {name: options[name] for name in names}
+    loading = {name: options[name] for name in names}
     for name in ("drop", "missing"):
-        given[name] = [word.strip() for word in (given[name] or "").split(",") if word.strip()]
-    return tabular(load_table(options["data"], seed=seed, **given), score=options["score"])
+        words = (loading[name] or "").split(",")
+        loading[name] = [word.strip() for word in words if word.strip()]
+    return tabular(load_table(options["data"], seed=seed, **loading), score=options["score"])
 
 
 def _own_task(options: Options, seed: int) -> Task:
@@ -104,23 +89,23 @@ def _make_mlp(options: Options, seed: int, artifacts: str) -> TaskTraining:
     from optuna_nas.spaces import MLPSpace
 
     space = MLPSpace(options["max_layers"], max_width=options["max_width"])
-    return _objective(space, _table_task(options, seed), MLP, options, seed, artifacts)
+    return _objective(space, _table_task(options, seed), options, seed, artifacts)
 
 
 def _make_train(options: Options, seed: int, artifacts: str) -> TaskTraining:
     space = make_space(options, _SPACES)
-    return _objective(space, _own_task(options, seed), TRAIN, options, seed, artifacts)
+    return _objective(space, _own_task(options, seed), options, seed, artifacts)
 
 
 def _objective(
-    space: Any, task: Task, recipe: Recipe, options: Options, seed: int, artifacts: str
+    space: SearchSpace, task: Task, options: Options, seed: int, artifacts: str
 ) -> TaskTraining:
     from optuna_nas.objectives import TaskTraining
 
-    training = {**options_of(TrainingOptions), **options_of(CommonOptions)}
-    given = {o.name: options[o.name] for o in recipe.options if o.name in training}
+    training = given(options, (o for o in _TRAINING if o.name in options))
+    goals = make_goals(options)
     with mendable(TypeError):  # a space without networks, or of networks for other inputs
-        return TaskTraining(space, task, seed=seed, artifacts=artifacts, **given)
+        return TaskTraining(space, task, seed=seed, artifacts=artifacts, **training, **goals)
 
 
 def _steps(options: Options) -> int:
@@ -132,8 +117,8 @@ def _reported(options: Options) -> str:
 
 
 def _describe(objective: TaskTraining) -> Sequence[str]:
-    about, score = objective.data.describe(), objective.task.score.name
-    better = "more" if objective.task.score.sign > 0 else "less"
+    about, score = objective.data.describe(), objective.task.score
+    better = "more" if score.sign > 0 else "less"
     target = ""
     if "target" in about:
         classes = about["num_classes"]
@@ -141,8 +126,10 @@ def _describe(objective: TaskTraining) -> Sequence[str]:
     return (
         f"Networks of `{objective.space.name}` on `{about['name']}`: {about['train']:,} training, "
         f"{about['validation']:,} validation and {about['test']:,} test examples{target}.",
-        f"The value of a trial is its validation {score} after the last epoch ({better} is "
-        "better). That on the test examples is a user attribute; nothing is searched on it.",
+        f"The value of a trial is its {' and '.join(objective.metric_names)} after the last epoch "
+        f"({better} {score.name} is better). That on the test examples is a user attribute; "
+        "nothing is searched on it.",
+        *limits_in_words(objective.limited),
     )
 
 
@@ -179,7 +166,16 @@ def _use(folder: Path) -> str:
 MLP = Recipe(
     name="mlp",
     summary="train a multilayer perceptron on a table",
-    options=(*_TABLE, *_SHAPE, *_training(**_FOR_TABLES)),
+    options=(
+        *_TABLE,
+        *_SHAPE,
+        *(
+            replace(o, default=_FOR_TABLES.get(o.name, o.default))
+            for o in _TRAINING
+            if o.name not in ("channels", "cells")  # of which perceptrons have their own
+        ),
+        *GOAL_OPTIONS,
+    ),
     make_objective=_make_mlp,
     steps=_steps,
     describe=_describe,
@@ -192,16 +188,10 @@ TRAIN = Recipe(
     name="train",
     summary="train networks on a task of your own",
     options=(
-        Option(
-            "space",
-            str,
-            "nasbench201",
-            "nasbench201, nasbench101, darts, edge-nes, mlp, or module:object for your own.",
-            task=True,
-            imports=True,
-        ),
+        space_option("nasbench201", _SPACES),
         Option("task", str, "", "module:object with your task.", task=True, imports=True),
-        *_training(),
+        *_TRAINING,
+        *GOAL_OPTIONS,
     ),
     make_objective=_make_train,
     steps=_steps,
